@@ -1,0 +1,77 @@
+//! The commands of the binary, one file each.
+
+mod inspect;
+mod invoke;
+mod new;
+mod package;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use tracing::Level;
+
+use crate::telemetry::{self, LogFormat};
+
+/// Serves many models from one process, each in its own WebAssembly cell.
+#[derive(Debug, Parser)]
+#[command(name = "modelcell", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// How much to log: error, warn, info, debug or trace.
+    #[arg(
+        long,
+        env = "MODELCELL_LOG",
+        value_name = "LEVEL",
+        default_value = "info",
+        global = true
+    )]
+    log: Level,
+
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "MODELCELL_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    log_format: LogFormat,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the models of a repository over HTTP.
+    Serve(Box<serve::Serve>),
+    /// Make a new model: a Rust crate that builds and passes its test at once.
+    New(new::New),
+    /// Pack a component and its data files into an artifact.
+    Package(package::Package),
+    /// Say what a component or artifact exports and imports and whether it can run here.
+    Inspect(inspect::Inspect),
+    /// Send one request to an artifact in a cell, without a server.
+    Invoke(invoke::Invoke),
+}
+
+/// The process's environment; nothing else in the host reads it.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong and what to do about it, to show to the user.
+    pub fn run(self) -> Result<(), String> {
+        telemetry::start(self.log, self.log_format);
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::New(new) => new.run(),
+            Command::Package(package) => package.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Invoke(invoke) => invoke.run(),
+        }
+    }
+}

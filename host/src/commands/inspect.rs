@@ -1,0 +1,135 @@
+//! `modelcell inspect`
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytesize::ByteSize;
+use clap::Args;
+use wasmtime::component::Component;
+
+use crate::config::Options;
+use crate::hooks::{Hook, INTERFACE};
+use crate::load::compile;
+use crate::load::settings::ArtifactSettings;
+use crate::load::unpack::{COMPONENT_FILE, unpack};
+use crate::sandbox::{Capability, Import, Sandbox, imports_of, missing_hooks};
+
+/// Say what a component or artifact exports and imports and whether it can run here.
+///
+/// Exits with 1 if it cannot run, and says why. Nothing of the model is run.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A component (.wasm), an artifact (tar.gz, tar) or an unpacked artifact (directory).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Inspect {
+    pub(super) fn run(self) -> Result<(), String> {
+        if self.file.is_dir() {
+            return inspect_directory(&self.file);
+        }
+        let file = File::open(&self.file)
+            .map_err(|e| format!("{} cannot be read: {e}", self.file.display()))?;
+        let packed = file.metadata().map_or(0, |metadata| metadata.len());
+        let limits = Options::default().resolve(&super::environment)?.limits;
+        let dir = tempfile::tempdir().map_err(|e| format!("no temporary directory: {e}"))?;
+        unpack(file, dir.path(), &limits.unpack).map_err(|e| e.to_string())?;
+        println!("{}: {}", self.file.display(), ByteSize(packed));
+        inspect_directory(dir.path())
+    }
+}
+
+fn inspect_directory(dir: &Path) -> Result<(), String> {
+    println!("files");
+    print_files(dir, Path::new(""))?;
+    ArtifactSettings::read(dir)?;
+    let path = dir.join(COMPONENT_FILE);
+    let wasm = fs::read(&path).map_err(|_| format!("there is no {COMPONENT_FILE} at the top"))?;
+    let report = Report::of_component(&wasm)?;
+    report.print();
+    match report.unfit {
+        None => {
+            println!("it can run here");
+            Ok(())
+        }
+        Some(reason) => Err(format!("it cannot run here: {reason}")),
+    }
+}
+
+fn print_files(dir: &Path, below: &Path) -> Result<(), String> {
+    let here = dir.join(below);
+    let explain = |e: std::io::Error| format!("{} cannot be read: {e}", below.display());
+    let mut names: Vec<_> = fs::read_dir(&here)
+        .and_then(|entries| entries.map(|e| e.map(|e| e.file_name())).collect())
+        .map_err(explain)?;
+    names.sort();
+    for name in names {
+        let path = below.join(&name);
+        let metadata = fs::symlink_metadata(dir.join(&path)).map_err(explain)?;
+        if metadata.is_dir() {
+            print_files(dir, &path)?;
+        } else {
+            println!("  {}  {}", path.display(), ByteSize(metadata.len()));
+        }
+    }
+    Ok(())
+}
+
+/// What is known of a component without running it.
+pub(super) struct Report {
+    hooks: Vec<&'static str>,
+    imports: Vec<Import>,
+    compile_time: Duration,
+    code_bytes: usize,
+    /// Why it cannot run.
+    pub(super) unfit: Option<String>,
+}
+
+impl Report {
+    /// # Errors
+    ///
+    /// If `wasm` is not a valid component at all.
+    pub(super) fn of_component(wasm: &[u8]) -> Result<Self, String> {
+        compile::check_kind(wasm).map_err(|e| e.to_string())?;
+        let sandbox = Sandbox::new().map_err(|e| e.to_string())?;
+        let engine = sandbox.engine();
+        let begin = Instant::now();
+        let component = Component::from_binary(engine, wasm)
+            .map_err(|e| format!("the component is not valid: {e:#}"))?;
+        let compile_time = begin.elapsed();
+        let missing = missing_hooks(engine, &component);
+        let linked = sandbox.link(&component);
+        Ok(Self {
+            hooks: Hook::ALL
+                .into_iter()
+                .map(Hook::wit_name)
+                .filter(|hook| !missing.contains(hook))
+                .collect(),
+            imports: imports_of(engine, &component),
+            compile_time,
+            code_bytes: linked.as_ref().map_or(0, |code| code.code_bytes()),
+            unfit: linked.err().map(|e| e.to_string()),
+        })
+    }
+
+    fn print(&self) {
+        println!("exports of {INTERFACE}");
+        println!("  {}", self.hooks.join(", "));
+        println!("imports");
+        for import in &self.imports {
+            let note = match import.capability {
+                Capability::Offered => "",
+                Capability::Denied => "  (linked, but a call fails: cells have no network)",
+                Capability::Unknown => "  (not offered)",
+            };
+            println!("  {}{note}", import.name);
+        }
+        println!(
+            "compiled in {} ms to {}",
+            self.compile_time.as_millis(),
+            ByteSize(self.code_bytes as u64)
+        );
+    }
+}

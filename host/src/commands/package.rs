@@ -1,0 +1,135 @@
+//! `modelcell package`
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use clap::Args;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{Builder, EntryType, Header};
+
+use super::inspect::Report;
+use crate::load::settings::ArtifactSettings;
+use crate::load::unpack::COMPONENT_FILE;
+
+/// Pack a component and its data files into an artifact.
+///
+/// The component is checked first (as `modelcell inspect` does), so that what is packed can run. The
+/// same files always give the same artifact, byte for byte.
+#[derive(Debug, Args)]
+pub struct Package {
+    /// The component, as `cargo build --target wasm32-wasip2` leaves it.
+    #[arg(long, value_name = "FILE")]
+    component: PathBuf,
+
+    /// The directory whose files the model finds in its model directory; may hold a modelcell.toml.
+    #[arg(long, value_name = "DIR")]
+    model_dir: Option<PathBuf>,
+
+    /// The artifact to write.
+    #[arg(long, short, value_name = "FILE.tar.gz")]
+    output: PathBuf,
+}
+
+impl Package {
+    pub(super) fn run(self) -> Result<(), String> {
+        let wasm = fs::read(&self.component).map_err(|e| cannot_read(&self.component, &e))?;
+        let report = Report::of_component(&wasm)?;
+        if let Some(reason) = report.unfit {
+            return Err(format!("{} cannot run: {reason}", self.component.display()));
+        }
+        let mut files = Vec::new();
+        if let Some(dir) = &self.model_dir {
+            find_files(dir, Path::new(""), &mut files)?;
+            if files.iter().any(|file| file == Path::new(COMPONENT_FILE)) {
+                return Err(format!(
+                    "{} holds a {COMPONENT_FILE} of its own, which would take the component's place",
+                    dir.display()
+                ));
+            }
+            ArtifactSettings::read(dir)?;
+        }
+        self.write(&wasm, &files)
+            .map_err(|e| format!("{} cannot be written: {e}", self.output.display()))?;
+        let size = fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
+        println!(
+            "{}: {}, {COMPONENT_FILE} and {} more files",
+            self.output.display(),
+            ByteSize(size),
+            files.len()
+        );
+        Ok(())
+    }
+
+    /// Writes to a file beside the output and renames it, so that a running host never sees half an
+    /// artifact.
+    fn write(&self, wasm: &[u8], files: &[PathBuf]) -> io::Result<()> {
+        let parent = self
+            .output
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".packaging-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(parent)?;
+        let gzip = GzEncoder::new(io::BufWriter::new(&mut temporary), Compression::default());
+        let mut tar = Builder::new(gzip);
+        append(&mut tar, Path::new(COMPONENT_FILE), wasm.len() as u64, wasm)?;
+        for file in files {
+            let from = self.model_dir.as_deref().unwrap_or(parent).join(file);
+            let from = File::open(from)?;
+            append(&mut tar, file, from.metadata()?.len(), from)?;
+        }
+        tar.into_inner()?.finish()?.flush()?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(&self.output)?;
+        Ok(())
+    }
+}
+
+/// Adds a file without its owner, mode and time, which say nothing to a model.
+fn append(
+    tar: &mut Builder<impl Write>,
+    name: &Path,
+    size: u64,
+    content: impl io::Read,
+) -> io::Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    tar.append_data(&mut header, name, content)
+}
+
+/// All files below `dir`, relative to it and in a fixed order. Links to files count as files.
+fn find_files(dir: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    let here = dir.join(below);
+    let mut names: Vec<_> = fs::read_dir(&here)
+        .and_then(|entries| entries.map(|e| e.map(|e| e.file_name())).collect())
+        .map_err(|e| cannot_read(&here, &e))?;
+    names.sort();
+    for name in names {
+        let path = here.join(&name);
+        let metadata = fs::metadata(&path).map_err(|e| cannot_read(&path, &e))?;
+        if metadata.is_file() {
+            files.push(below.join(name));
+        } else if metadata.is_dir() && !path.is_symlink() {
+            find_files(dir, &below.join(name), files)?;
+        } else {
+            return Err(format!(
+                "{} is neither a file nor a directory: an artifact cannot hold it",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> String {
+    format!("{} cannot be read: {error}", path.display())
+}

@@ -1,0 +1,182 @@
+//! The error that a caller sees: wraps what the stages report, and names whose fault it is.
+//!
+//! Statuses and the names in `type` are those of multi-model-server, which SageMaker's containers
+//! have, where it has one: <https://github.com/awslabs/multi-model-server>, package
+//! `com.amazonaws.ml.mms.http`.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use crate::hooks::GuestError;
+use crate::load::LoadError;
+use crate::models::ModelsError;
+use crate::repository::RepositoryError;
+use crate::sandbox::{CellError, HookFault, LeaseError};
+
+/// Why a request gets no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is malformed.
+    #[error("{0}")]
+    BadRequest(String),
+    /// No such route.
+    #[error("Requested resource is not found, please refer to API document.")]
+    NoSuchRoute,
+    /// The route has no such method.
+    #[error("Requested method is not allowed, please refer to API document.")]
+    MethodNotAllowed {
+        /// The methods that it has, as the `Allow` header lists them.
+        allow: &'static str,
+    },
+    /// The body is larger than allowed.
+    #[error("the request's body is larger than {} (--max-body)", bytesize::ByteSize(*.0))]
+    BodyTooLarge(u64),
+    /// The body did not arrive in time.
+    #[error("the request's body did not arrive in time")]
+    BodyTimeout,
+    /// The name or the artifact behind it.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// A url in a load request that is not allowed.
+    #[error("{0}")]
+    ForbiddenUrl(String),
+    /// A url in a load request that leads nowhere; multi-model-server's wording.
+    #[error("{0}")]
+    UrlNotFound(String),
+    /// The model is not loaded, or cannot be.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    /// No cell was free in time.
+    #[error("all cells of model {0} are busy; try again")]
+    Busy(String),
+    /// A hook failed.
+    #[error("{}", .0.fault.message())]
+    Hook(CellError),
+    /// The request took longer than allowed.
+    #[error("the model did not answer within {}: {hook} was ended (--request-timeout)", humantime::format_duration(*.limit))]
+    Deadline {
+        /// The hook that was ended.
+        hook: crate::hooks::Hook,
+        /// The time that was allowed.
+        limit: Duration,
+    },
+    /// A model answered with what HTTP cannot carry.
+    #[error("output_fn answered with {0}")]
+    BadAnswer(&'static str),
+    /// The server is about to stop.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl Error {
+    /// The status and the `type` of the error's body.
+    pub fn status(&self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::BadRequest(_) | Self::ForbiddenUrl(_) => (S::BAD_REQUEST, "BadRequestException"),
+            Self::NoSuchRoute => (S::NOT_FOUND, "ResourceNotFoundException"),
+            Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "MethodNotAllowedException"),
+            Self::BodyTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException"),
+            Self::BodyTimeout => (S::REQUEST_TIMEOUT, "RequestTimeoutException"),
+            Self::Repository(error) => repository_status(error),
+            Self::UrlNotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
+            Self::Models(error) => models_status(error),
+            Self::Busy(_) | Self::Stopping => {
+                (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
+            }
+            Self::Hook(error) => fault_status(&error.fault),
+            Self::Deadline { .. } => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
+            Self::BadAnswer(_) => (S::INTERNAL_SERVER_ERROR, "ModelError"),
+        }
+    }
+
+    /// When trying again makes sense.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy(_) | Self::Stopping | Self::Models(ModelsError::NotReady(_)) => {
+                Some(Duration::from_secs(1))
+            }
+            _ => None,
+        }
+    }
+
+    /// The error of a request of `model` that got no cell.
+    pub fn from_lease(model: &str, error: LeaseError, limit: Duration) -> Self {
+        match error {
+            LeaseError::Busy => Self::Busy(model.to_owned()),
+            LeaseError::Start(error) => Self::from_cell(error, limit),
+        }
+    }
+
+    /// The error of a request that was allowed `limit` and failed in a hook.
+    pub fn from_cell(error: CellError, limit: Duration) -> Self {
+        match error.fault {
+            HookFault::Deadline => Self::Deadline {
+                hook: error.hook,
+                limit,
+            },
+            _ => Self::Hook(error),
+        }
+    }
+}
+
+fn repository_status(error: &RepositoryError) -> (StatusCode, &'static str) {
+    match error {
+        RepositoryError::BadName(_)
+        | RepositoryError::Leaves(_)
+        | RepositoryError::Ambiguous(_) => (StatusCode::BAD_REQUEST, "BadRequestException"),
+        RepositoryError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
+        RepositoryError::Io(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailableException",
+        ),
+    }
+}
+
+fn models_status(error: &ModelsError) -> (StatusCode, &'static str) {
+    match error {
+        ModelsError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
+        ModelsError::AlreadyRegistered(_) => (StatusCode::CONFLICT, "ConflictStatusException"),
+        // SageMaker's own status and name: the load goes on, so the caller should come again.
+        ModelsError::NotReady(_) => (StatusCode::TOO_MANY_REQUESTS, "ModelNotReadyException"),
+        ModelsError::Load(error) => load_status(error),
+        ModelsError::UnloadTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException"),
+    }
+}
+
+fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
+    match error {
+        LoadError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
+        LoadError::InvalidArtifact(_) => (StatusCode::BAD_REQUEST, "InvalidModelException"),
+        LoadError::ModelFn(error) => match &error.fault {
+            // Whatever the guest blames, the caller of a load sent nothing that could be wrong.
+            HookFault::Returned(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ModelError"),
+            fault => fault_status(fault),
+        },
+        LoadError::Storage(_) => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+        LoadError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
+    }
+}
+
+fn fault_status(fault: &HookFault) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match fault {
+        HookFault::Returned(GuestError::UnsupportedContentType(_)) => {
+            (S::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException")
+        }
+        HookFault::Returned(GuestError::UnsupportedAccept(_)) => {
+            (S::NOT_ACCEPTABLE, "NotAcceptableException")
+        }
+        HookFault::Returned(GuestError::InvalidInput(_)) => {
+            (S::BAD_REQUEST, "InvalidInputException")
+        }
+        HookFault::Returned(GuestError::Failed(_)) | HookFault::Trapped(_) => {
+            (S::INTERNAL_SERVER_ERROR, "ModelError")
+        }
+        // multi-model-server answers a MemoryError of a handler so.
+        HookFault::OutOfMemory { .. } => (S::INSUFFICIENT_STORAGE, "OutOfMemoryError"),
+        HookFault::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
+        HookFault::Start(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
+    }
+}

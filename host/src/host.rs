@@ -1,0 +1,46 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::load::Loader;
+use crate::models::Models;
+use crate::repository::Repository;
+use crate::sandbox::Sandbox;
+use crate::workspace::Workspace;
+
+/// The host: its settings, its repository and its models.
+pub struct Host {
+    /// As the operator gave them.
+    pub settings: Settings,
+    /// Where target models come from. None in SageMaker's multi-model mode, where the platform
+    /// says what to load.
+    pub repository: Option<Repository>,
+    /// What is loaded.
+    pub models: Models,
+}
+
+impl Host {
+    /// Opens the repository and the cache directory and starts the engine.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what to mend.
+    pub fn start(settings: Settings) -> Result<Self, String> {
+        let repository = match &settings.repository {
+            Some(dir) => Some(
+                Repository::open(dir)
+                    .map_err(|e| format!("the repository {} cannot be used: {e}", dir.display()))?,
+            ),
+            None => None,
+        };
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
+        let sandbox = Arc::new(Sandbox::new().map_err(|e| e.to_string())?);
+        let loader = Arc::new(Loader::new(sandbox, workspace, settings.limits.clone()));
+        Ok(Self {
+            settings,
+            repository,
+            models: Models::new(loader),
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! The story of an invocation: resolve the target model, lease a cell, run the hooks, reply.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::hooks::Request;
+use crate::host::Host;
+use crate::load::Source;
+use crate::models::Model;
+use crate::repository::{ModelName, RepositoryError};
+use crate::response::{self, CUSTOM_ATTRIBUTES, Reply};
+use crate::sandbox::Invocation;
+
+const TARGET_MODEL: HeaderName = HeaderName::from_static("x-amzn-sagemaker-target-model");
+const INFERENCE_ID: HeaderName = HeaderName::from_static("x-amzn-sagemaker-inference-id");
+
+/// Which model a request is for.
+pub enum Target {
+    /// The model that `/invocations` names, if it names one: from the repository if need be.
+    Named(Option<String>),
+    /// A model that must be loaded: `/models/NAME/invoke`.
+    Loaded(String),
+}
+
+impl Target {
+    /// The target of a request to `/invocations`: the header, or else the query parameter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadRequest`] if the header is not UTF-8.
+    pub fn of_invocation(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Error> {
+        if let Some(name) = text(headers, &TARGET_MODEL)? {
+            return Ok(Self::Named(Some(name)));
+        }
+        let from_query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .find(|(key, _)| key == "TargetModel")
+            .map(|(_, value)| value.into_owned());
+        Ok(Self::Named(from_query))
+    }
+}
+
+/// Serves one invocation.
+///
+/// # Errors
+///
+/// Any [`Error`] of finding or loading the model, of waiting for a cell, or of the hooks.
+pub async fn invoke(
+    host: &Host,
+    target: Target,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Reply, Error> {
+    let end = Instant::now() + host.settings.limits.request_timeout;
+    let request = guest_request(headers, body)?;
+    let model = resolve(host, target, end).await?;
+    let result = run(&model, &request, end).await;
+    match &result {
+        Ok(invocation) => {
+            let times = &invocation.times;
+            model.stats.answered(times);
+            tracing::debug!(
+                model = model.name,
+                input_fn = ?times.input_fn,
+                predict_fn = ?times.predict_fn,
+                output_fn = ?times.output_fn,
+                "answered"
+            );
+        }
+        Err(_) => model.stats.failed(),
+    }
+    response::payload(result?.payload)
+}
+
+async fn run(model: &Model, request: &Request, end: Instant) -> Result<Invocation, Error> {
+    let loaded = model.loaded();
+    // The artifact's own limit, within the host's.
+    let deadline = end.min(Instant::now() + loaded.request_timeout);
+    let lease = loaded
+        .cells
+        .lease(deadline)
+        .await
+        .map_err(|e| Error::from_lease(&model.name, e, loaded.request_timeout))?;
+    lease
+        .invoke(request, deadline)
+        .await
+        .map_err(|e| Error::from_cell(e, loaded.request_timeout))
+}
+
+async fn resolve(host: &Host, target: Target, end: Instant) -> Result<Arc<Model>, Error> {
+    let name = match target {
+        Target::Loaded(name) => return Ok(host.models.get_or_wait(&name, end).await?),
+        Target::Named(Some(name)) => name,
+        Target::Named(None) => only_model(host).await?,
+    };
+    if let Some(model) = host.models.get(&name) {
+        return Ok(model);
+    }
+    let Some(repository) = host.repository.clone() else {
+        return Ok(host.models.get_or_wait(&name, end).await?);
+    };
+    let name = ModelName::parse(&name)?;
+    let path = {
+        let name = name.clone();
+        blocking(move || repository.resolve(&name)).await?
+    };
+    let source = Source::Archive(path);
+    let (name, url) = (name.as_str(), name.as_str());
+    Ok(host.models.get_or_load(name, url, source, end).await?)
+}
+
+/// The model that is meant when a caller names none: the only artifact of the repository, or else
+/// the only loaded model.
+async fn only_model(host: &Host) -> Result<String, Error> {
+    if let Some(repository) = host.repository.clone() {
+        let name = blocking(move || repository.only()).await?;
+        return Ok(name.as_str().to_owned());
+    }
+    let page = host.models.page(None, 1);
+    match page.models.first() {
+        Some(model) if !page.more => Ok(model.name.clone()),
+        Some(_) => Err(RepositoryError::Ambiguous("several models").into()),
+        None => Err(RepositoryError::Ambiguous("no model").into()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
+) -> Result<T, RepositoryError> {
+    spawn_blocking(work)
+        .await
+        .unwrap_or(Err(RepositoryError::Io(std::io::ErrorKind::Interrupted)))
+}
+
+/// What the guest sees of a request.
+fn guest_request(headers: &HeaderMap, body: Bytes) -> Result<Request, Error> {
+    Ok(Request {
+        body: body.into(),
+        content_type: text(headers, &CONTENT_TYPE)?,
+        accept: text(headers, &ACCEPT)?,
+        target_model: text(headers, &TARGET_MODEL)?,
+        custom_attributes: text(headers, &CUSTOM_ATTRIBUTES)?,
+        inference_id: text(headers, &INFERENCE_ID)?,
+    })
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Error> {
+    headers
+        .get(name)
+        .map(|value| {
+            std::str::from_utf8(value.as_bytes())
+                .map(str::to_owned)
+                .map_err(|_| Error::BadRequest(format!("the header {name} is not UTF-8")))
+        })
+        .transpose()
+}

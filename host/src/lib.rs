@@ -1,0 +1,33 @@
+//! Modelcell serves many models from one process, each in its own WebAssembly cell.
+//!
+//! The modules, in the order in which a request meets them:
+//!
+//! - [`config`]: what the operator may set; [`host`]: what all requests share
+//! - [`server`]: accepts connections, reads requests, drains at the end
+//! - [`route`]: method and path to operation
+//! - [`invoke`]: an invocation from target model to reply; [`manage`]: the model-management API
+//! - [`repository`]: names and where artifacts lie
+//! - [`models`]: models by name; joins concurrent loads
+//! - [`load`]: unpack, compile, first cell; [`workspace`]: its place on disk
+//! - [`sandbox`]: the engine, what guests may call, cells and their pool
+//! - [`hooks`]: the contract with guests
+//! - [`error`], [`response`]: what callers see
+//! - [`telemetry`]: log lines
+//! - [`commands`]: the binary's commands
+
+pub mod commands;
+pub mod config;
+pub mod error;
+pub mod hooks;
+pub mod host;
+pub mod invoke;
+pub mod load;
+pub mod manage;
+pub mod models;
+pub mod repository;
+pub mod response;
+pub mod route;
+pub mod sandbox;
+pub mod server;
+pub mod telemetry;
+pub mod workspace;

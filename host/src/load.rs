@@ -1,0 +1,300 @@
+//! The load sequence: from an artifact to a model that has a cell.
+//!
+//! unpack -> read settings -> compile -> link -> first cell (`model_fn`). Each step's result is a
+//! value that cleans up after itself when it is dropped, so a load that fails half-way leaves
+//! nothing behind. Blocking steps run on their own threads; several loads go on side by side, but
+//! no more than there are processors, because each keeps them busy.
+
+pub mod compile;
+pub mod settings;
+pub mod unpack;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
+use crate::workspace::Workspace;
+use compile::{CompileError, Origin};
+use settings::ArtifactSettings;
+use unpack::{COMPONENT_FILE, UnpackError, UnpackLimits};
+
+/// The largest component, in bytes. One made from Python has about 20 MB.
+const COMPONENT_LIMIT: u64 = 256 << 20;
+
+/// Where an artifact lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A `tar.gz`, `tar` or bare component.
+    Archive(PathBuf),
+    /// An unpacked artifact, as the SageMaker platform makes it. Not written to.
+    Directory(PathBuf),
+}
+
+impl Source {
+    /// What lies at `path`: a directory is an unpacked artifact.
+    pub fn at(path: &Path) -> Self {
+        if path.is_dir() {
+            Self::Directory(path.to_owned())
+        } else {
+            Self::Archive(path.to_owned())
+        }
+    }
+}
+
+/// What the operator allows each model.
+#[derive(Debug, Clone)]
+pub struct ModelLimits {
+    /// What an artifact may unpack to.
+    pub unpack: UnpackLimits,
+    /// Bytes of linear memory of one cell.
+    pub cell_memory: usize,
+    /// Cells of one model.
+    pub cells: usize,
+    /// Bytes of a guest's output that are logged for each request.
+    pub guest_log: usize,
+    /// The longest time for one request.
+    pub request_timeout: Duration,
+    /// The longest time for a load.
+    pub load_timeout: Duration,
+}
+
+/// A model that is ready for requests.
+pub struct Loaded {
+    /// Its cells.
+    pub cells: Arc<CellPool>,
+    /// The longest time for one request.
+    pub request_timeout: Duration,
+    /// Kept as long as cells may read the model's files.
+    _files: ModelFiles,
+}
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Nothing is at the given place.
+    #[error("Model not found: {0}")]
+    NotFound(String),
+    /// The artifact is at fault, so whoever made it must mend it.
+    #[error("{0}")]
+    InvalidArtifact(String),
+    /// `model_fn` failed.
+    #[error("{}", model_fn_text(.0))]
+    ModelFn(CellError),
+    /// The disk is full or broken.
+    #[error("{0}")]
+    Storage(String),
+    /// The host failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+fn model_fn_text(error: &CellError) -> String {
+    match &error.fault {
+        HookFault::Deadline => format!(
+            "{} did not finish within the time for loading a model (--load-timeout)",
+            error.hook
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// Loads models.
+pub struct Loader {
+    sandbox: Arc<Sandbox>,
+    workspace: Arc<Workspace>,
+    limits: ModelLimits,
+    slots: Semaphore,
+}
+
+impl Loader {
+    /// A loader that works in `workspace` under the operator's limits.
+    pub fn new(sandbox: Arc<Sandbox>, workspace: Arc<Workspace>, limits: ModelLimits) -> Self {
+        let parallel = std::thread::available_parallelism().map_or(1, |n| n.get());
+        Self {
+            sandbox,
+            workspace,
+            limits,
+            slots: Semaphore::new(parallel),
+        }
+    }
+
+    /// Loads the model `name` from `source`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]; nothing of the model is left then.
+    pub async fn load(&self, name: &str, source: Source) -> Result<Loaded, LoadError> {
+        let begin = Instant::now();
+        let deadline = tokio::time::Instant::now() + self.limits.load_timeout;
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await.map_err(internal)?;
+
+        let files = self.unpack(source).await?;
+        let unpacked = begin.elapsed();
+        let (component, settings, origin) = self.compile(files.path().to_owned()).await?;
+        let code = self.sandbox.link(&component).map_err(sandbox_error)?;
+        let compiled = begin.elapsed();
+        let spec = CellSpec {
+            model: name.into(),
+            model_dir: files.path().to_owned(),
+            memory_limit: settings.cell_memory(self.limits.cell_memory),
+            log_limit: self.limits.guest_log,
+        };
+        let max_cells = settings.cells(self.limits.cells);
+        let cells = CellPool::start(self.sandbox.clone(), code, spec, max_cells, deadline)
+            .await
+            .map_err(LoadError::ModelFn)?;
+        tracing::info!(
+            model = name,
+            unpack_ms = millis(unpacked),
+            compile_ms = millis(compiled - unpacked),
+            from_cache = origin == Origin::Cache,
+            model_fn_ms = millis(begin.elapsed() - compiled),
+            "loaded"
+        );
+        Ok(Loaded {
+            cells,
+            request_timeout: settings.request_timeout(self.limits.request_timeout),
+            _files: files,
+        })
+    }
+
+    async fn unpack(&self, source: Source) -> Result<ModelFiles, LoadError> {
+        let archive = match source {
+            Source::Directory(dir) => return Ok(ModelFiles::InPlace(dir)),
+            Source::Archive(path) => path,
+        };
+        let workspace = self.workspace.clone();
+        let limits = self.limits.unpack;
+        spawn_blocking(move || unpack_into(&workspace, &archive, &limits))
+            .await
+            .map_err(internal)?
+    }
+
+    async fn compile(
+        &self,
+        dir: PathBuf,
+    ) -> Result<(wasmtime::component::Component, ArtifactSettings, Origin), LoadError> {
+        let sandbox = self.sandbox.clone();
+        let workspace = self.workspace.clone();
+        spawn_blocking(move || {
+            let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
+            let wasm = read_component(&dir)?;
+            let (component, origin) = workspace
+                .code()
+                .compile(sandbox.engine(), &wasm)
+                .map_err(compile_error)?;
+            Ok((component, settings, origin))
+        })
+        .await
+        .map_err(internal)?
+    }
+}
+
+/// A model's directory: unpacked for it, or somebody else's.
+enum ModelFiles {
+    Unpacked(TempDir),
+    InPlace(PathBuf),
+}
+
+impl ModelFiles {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Unpacked(dir) => dir.path(),
+            Self::InPlace(dir) => dir,
+        }
+    }
+}
+
+fn unpack_into(
+    workspace: &Workspace,
+    archive: &Path,
+    limits: &UnpackLimits,
+) -> Result<ModelFiles, LoadError> {
+    let file = File::open(archive).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => LoadError::NotFound(shown(archive)),
+        kind => LoadError::Internal(format!("{} cannot be opened: {kind}", shown(archive))),
+    })?;
+    let dir = workspace
+        .new_model_dir()
+        .map_err(|e| LoadError::Storage(format!("no directory for the model: {}", e.kind())))?;
+    unpack::unpack(file, dir.path(), limits).map_err(|error| match error {
+        UnpackError::Storage(_) => LoadError::Storage(error.to_string()),
+        _ => LoadError::InvalidArtifact(error.to_string()),
+    })?;
+    Ok(ModelFiles::Unpacked(dir))
+}
+
+/// The component's bytes, or what is wrong with the artifact.
+fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
+    let path = dir.join(COMPONENT_FILE);
+    let metadata = match std::fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(_) => return Err(LoadError::InvalidArtifact(no_component(dir))),
+    };
+    if !metadata.is_file() {
+        return Err(LoadError::InvalidArtifact(format!(
+            "{COMPONENT_FILE} is not a regular file"
+        )));
+    }
+    if metadata.len() > COMPONENT_LIMIT {
+        return Err(LoadError::InvalidArtifact(format!(
+            "{COMPONENT_FILE} is larger than {}",
+            bytesize::ByteSize(COMPONENT_LIMIT)
+        )));
+    }
+    std::fs::read(&path).map_err(|e| {
+        LoadError::InvalidArtifact(format!("{COMPONENT_FILE} cannot be read: {}", e.kind()))
+    })
+}
+
+/// Says where the component is if it is one folder too deep, the most common mistake in packing.
+fn no_component(dir: &Path) -> String {
+    let mut text = format!("the artifact has no {COMPONENT_FILE} at its top");
+    let folders = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    for folder in folders {
+        if folder.path().join(COMPONENT_FILE).is_file() {
+            let name = crate::sandbox::printable(&folder.file_name().to_string_lossy());
+            text.push_str(&format!(
+                " but has {name}/{COMPONENT_FILE}: pack the folder's content, not the folder \
+                 (tar -C {name} -czf NAME.tar.gz .)"
+            ));
+            break;
+        }
+    }
+    text
+}
+
+fn compile_error(error: CompileError) -> LoadError {
+    LoadError::InvalidArtifact(error.to_string())
+}
+
+fn sandbox_error(error: SandboxError) -> LoadError {
+    match error {
+        SandboxError::Unfit(text) => LoadError::InvalidArtifact(text),
+        SandboxError::Engine(text) => LoadError::Internal(text),
+    }
+}
+
+/// A bug or a shutdown, not something that a user can mend.
+fn internal(error: impl std::fmt::Display) -> LoadError {
+    LoadError::Internal(format!("the load was interrupted: {error}"))
+}
+
+/// A file's own name: paths of the host are not for callers.
+fn shown(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e5).round() / 1e2
+}

@@ -1,0 +1,200 @@
+//! A component's bytes, compiled; with a cache on disk, so that a restart does not compile again.
+//!
+//! An entry is two files named by the hash of the component's bytes and of the engine's settings:
+//! `KEY.cwasm`, which wasmtime maps into memory, and `KEY.sha256`, its digest. An entry counts only
+//! if the digest, written last, is there and fits; anything else (a crash in between, a damaged
+//! disk) is compiled again and replaced.
+//!
+//! Mapping compiled code is as trusting as running a program: whoever can write the cache can run
+//! code in the host. So the cache's directory must belong to the host's user alone.
+
+use std::fs::{self, DirBuilder, File};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Changes with the files' layout.
+const FORMAT: &[u8] = b"modelcell code 1\n";
+
+/// Why a component cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The bytes are not a component.
+    #[error("{0}")]
+    NotAComponent(&'static str),
+    /// The component is malformed, or uses what the engine does not offer.
+    #[error("the component is not valid: {0}")]
+    Invalid(String),
+}
+
+/// How compiled code was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Found in the cache.
+    Cache,
+    /// Compiled now.
+    Compiler,
+}
+
+/// The cache of compiled components.
+pub struct CodeCache {
+    dir: PathBuf,
+}
+
+impl CodeCache {
+    /// Opens the cache in `dir`, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be made, or if others than the host's user could write to it.
+    pub fn open(dir: PathBuf) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let metadata = fs::metadata(&dir)?;
+        let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        if !ours || metadata.permissions().mode() & 0o022 != 0 {
+            return Err(io::Error::other(
+                "it holds compiled code, so it must belong to the user who runs modelcell and be \
+                 writable by nobody else (chmod go-w)",
+            ));
+        }
+        Ok(Self { dir })
+    }
+
+    /// The compiled form of `wasm`, from the cache or made now. Takes up to seconds of all cores.
+    pub fn compile(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+    ) -> Result<(Component, Origin), CompileError> {
+        check_kind(wasm)?;
+        let entry = Entry::new(&self.dir, engine, wasm);
+        if let Some(component) = entry.load(engine) {
+            return Ok((component, Origin::Cache));
+        }
+        let code = engine
+            .precompile_component(wasm)
+            .map_err(|e| CompileError::Invalid(format!("{e:#}")))?;
+        if let Err(error) = entry.store(&code) {
+            tracing::warn!(%error, "compiled code could not be kept; it is compiled again next time");
+        }
+        let component = match entry.load(engine) {
+            Some(component) => component,
+            None => from_memory(engine, &code)?,
+        };
+        Ok((component, Origin::Compiler))
+    }
+}
+
+fn from_memory(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
+    // SAFETY: `code` was made by this engine a moment ago and has not left this process.
+    unsafe { Component::deserialize(engine, code) }
+        .map_err(|e| CompileError::Invalid(format!("{e:#}")))
+}
+
+/// Tells a component from what is mistaken for one, by the first eight bytes.
+pub fn check_kind(wasm: &[u8]) -> Result<(), CompileError> {
+    match wasm.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => Ok(()),
+        Some(b"\0asm\x01\0\0\0") => Err(CompileError::NotAComponent(
+            "model.wasm is a core module, not a component: build it for the target wasm32-wasip2, \
+             or make a component of it with `wasm-tools component new`",
+        )),
+        Some([b'\0', b'a', b's', b'm', ..]) => Err(CompileError::NotAComponent(
+            "model.wasm is of a WebAssembly version that Modelcell does not know",
+        )),
+        _ => Err(CompileError::NotAComponent(
+            "model.wasm is not WebAssembly: it must be a component in the binary format",
+        )),
+    }
+}
+
+/// The two files of one component.
+struct Entry {
+    code: PathBuf,
+    digest: PathBuf,
+}
+
+impl Entry {
+    fn new(dir: &Path, engine: &Engine, wasm: &[u8]) -> Self {
+        let mut key = KeyHasher(Sha256::new());
+        key.write(FORMAT);
+        engine.precompile_compatibility_hash().hash(&mut key);
+        key.write(&Sha256::digest(wasm));
+        let key = hex(&key.0.finalize());
+        Self {
+            code: dir.join(format!("{key}.cwasm")),
+            digest: dir.join(format!("{key}.sha256")),
+        }
+    }
+
+    /// The entry's code if it is there and undamaged.
+    fn load(&self, engine: &Engine) -> Option<Component> {
+        let expected = fs::read(&self.digest).ok()?;
+        let mut hasher = Sha256::new();
+        io::copy(&mut File::open(&self.code).ok()?, &mut hasher).ok()?;
+        if hex(&hasher.finalize()).as_bytes() != expected {
+            tracing::warn!("compiled code in the cache is damaged; it is compiled again");
+            return None;
+        }
+        // SAFETY: the file was written by `store` from this engine's compiler (the key holds the
+        // engine's settings), the digest shows that it is unchanged, and only the host's user can
+        // change it (`CodeCache::open`), who could as well change this program. It is replaced by
+        // renaming only, so what is mapped stays as it is.
+        match unsafe { Component::deserialize_file(engine, &self.code) } {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%error, "compiled code in the cache cannot be used; it is compiled again");
+                None
+            }
+        }
+    }
+
+    /// Writes the code, then the digest, each by renaming a finished file.
+    fn store(&self, code: &[u8]) -> io::Result<()> {
+        // A digest of older code beside newer code would only look like damage, but be thorough.
+        match fs::remove_file(&self.digest) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        write_by_rename(&self.code, code)?;
+        write_by_rename(&self.digest, hex(&Sha256::digest(code)).as_bytes())
+    }
+}
+
+fn write_by_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".writing-")
+        .tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Lets wasmtime hash its settings into a cryptographic hash. `finish` is never asked for.
+struct KeyHasher(Sha256);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,361 @@
+//! The model-management API of SageMaker's multi-model containers.
+//!
+//! Requests are in snake_case and responses in camelCase, as in
+//! <https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html>; what AWS leaves open
+//! is as in multi-model-server.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::load::Source;
+use crate::models::Model;
+use crate::repository::{ModelName, Repository, RepositoryError};
+use crate::response::{self, Reply};
+
+/// Models on a page, unless the caller wants fewer.
+const PAGE: usize = 100;
+
+/// How long an unload waits for requests in flight. The platform waits 360 s.
+const UNLOAD_TIMEOUT: Duration = Duration::from_secs(350);
+
+/// What a load request may say, in its JSON body or else in its query. Parameters of
+/// multi-model-server that have no meaning here (workers, batches) are passed over.
+#[derive(Debug, Default, Deserialize)]
+struct LoadRequest {
+    model_name: Option<String>,
+    url: Option<String>,
+    synchronous: Option<Flag>,
+}
+
+/// `true` or `"true"`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Bool(bool),
+    Text(String),
+}
+
+impl Flag {
+    fn is_true(&self) -> bool {
+        match self {
+            Self::Bool(flag) => *flag,
+            Self::Text(text) => text.eq_ignore_ascii_case("true"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StatusBody {
+    status: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListBody {
+    models: Vec<ListItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListItem {
+    model_name: String,
+    model_url: String,
+}
+
+/// AWS's two fields; the rest is an extension.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribeBody<'a> {
+    model_name: &'a str,
+    model_url: &'a str,
+    /// Seconds since 1970.
+    loaded_at: u64,
+    invocations: u64,
+    errors: u64,
+    /// Time in each hook, summed over the invocations without error.
+    hook_microseconds: HookMicros,
+    idle_cells: usize,
+    idle_cell_bytes: usize,
+    code_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct HookMicros {
+    input_fn: u128,
+    predict_fn: u128,
+    output_fn: u128,
+}
+
+/// `POST /models`
+///
+/// # Errors
+///
+/// 400 without a url, 404 if nothing is there, 409 if the name is taken, or why the load failed.
+pub async fn load(
+    host: &Host,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &[u8],
+) -> Result<Reply, Error> {
+    let request = parse_load(headers, query, body)?;
+    let url = request
+        .url
+        .filter(|url| !url.is_empty())
+        .ok_or_else(|| Error::BadRequest("Parameter url is required.".into()))?;
+    let name = match request.model_name.filter(|name| !name.is_empty()) {
+        Some(name) => name,
+        None => name_from_url(&url),
+    };
+    let source = {
+        let (url, roots) = (url.clone(), host.settings.model_roots.clone());
+        let repository = host.repository.clone();
+        spawn_blocking(move || find_source(&url, repository.as_ref(), &roots))
+            .await
+            .map_err(|_| Error::Stopping)??
+    };
+    host.models.register(&name, &url, source)?;
+    if !request.synchronous.is_none_or(|flag| flag.is_true()) {
+        return Ok(status(StatusCode::ACCEPTED, "Processing worker updates..."));
+    }
+    // A load ends by itself after --load-timeout; a little more lets its own error come first.
+    let deadline = Instant::now() + host.settings.limits.load_timeout + Duration::from_secs(60);
+    host.models.get_or_wait(&name, deadline).await?;
+    Ok(status(StatusCode::OK, "Workers scaled"))
+}
+
+/// `GET /models`
+///
+/// # Errors
+///
+/// 400 if `limit` or `next_page_token` makes no sense.
+pub fn list(host: &Host, query: Option<&str>) -> Result<Reply, Error> {
+    let mut limit = PAGE;
+    let mut after = None;
+    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*key {
+            "limit" => {
+                limit = value
+                    .parse::<usize>()
+                    .ok()
+                    .filter(|limit| *limit > 0)
+                    .ok_or_else(|| {
+                        Error::BadRequest("limit must be a number from 1 to 100".into())
+                    })?
+                    .min(PAGE);
+            }
+            "next_page_token" => after = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    let page = host.models.page(after.as_deref(), limit);
+    // The token is the last name, so a page neither repeats nor leaves out a model because others
+    // come and go between two calls.
+    let next_page_token = match page.models.last() {
+        Some(last) if page.more => Some(last.name.clone()),
+        _ => None,
+    };
+    let item = |model: &std::sync::Arc<Model>| ListItem {
+        model_name: model.name.clone(),
+        model_url: model.url.clone(),
+    };
+    let body = ListBody {
+        models: page.models.iter().map(item).collect(),
+        next_page_token,
+    };
+    Ok(response::json(StatusCode::OK, &body))
+}
+
+/// `GET /models/NAME`
+///
+/// # Errors
+///
+/// 404 if the model is not loaded.
+pub fn describe(host: &Host, name: &str) -> Result<Reply, Error> {
+    let model = host
+        .models
+        .get(name)
+        .ok_or_else(|| crate::models::ModelsError::NotFound(name.to_owned()))?;
+    let stats = model.stats.read();
+    let cells = &model.loaded().cells;
+    let (idle_cells, idle_cell_bytes) = cells.idle();
+    let since_1970 = model.loaded_at.duration_since(UNIX_EPOCH);
+    let body = DescribeBody {
+        model_name: &model.name,
+        model_url: &model.url,
+        loaded_at: since_1970.unwrap_or_default().as_secs(),
+        invocations: stats.invocations,
+        errors: stats.errors,
+        hook_microseconds: HookMicros {
+            input_fn: stats.times.input_fn.as_micros(),
+            predict_fn: stats.times.predict_fn.as_micros(),
+            output_fn: stats.times.output_fn.as_micros(),
+        },
+        idle_cells,
+        idle_cell_bytes,
+        code_bytes: cells.code_bytes(),
+    };
+    Ok(response::json(StatusCode::OK, &body))
+}
+
+/// `DELETE /models/NAME`
+///
+/// # Errors
+///
+/// 404 if the model is not loaded, 408 if its requests do not end in time.
+pub async fn unload(host: &Host, name: &str) -> Result<Reply, Error> {
+    host.models
+        .unload(name, Instant::now() + UNLOAD_TIMEOUT)
+        .await?;
+    Ok(status(
+        StatusCode::OK,
+        &format!("Model \"{name}\" unregistered"),
+    ))
+}
+
+fn status(code: StatusCode, text: &str) -> Reply {
+    response::json(
+        code,
+        &StatusBody {
+            status: text.to_owned(),
+        },
+    )
+}
+
+fn parse_load(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<LoadRequest, Error> {
+    let is_json = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if is_json && !body.is_empty() {
+        return serde_json::from_slice(body)
+            .map_err(|e| Error::BadRequest(format!("the body is not a load request: {e}")));
+    }
+    let mut request = LoadRequest::default();
+    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let value = value.into_owned();
+        match &*key {
+            "model_name" => request.model_name = Some(value),
+            "url" => request.url = Some(value),
+            "synchronous" => request.synchronous = Some(Flag::Text(value)),
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+/// `iris` for `tenant-a/iris.tar.gz`, and the model's folder for the platform's
+/// `/opt/ml/models/NAME/model`.
+fn name_from_url(url: &str) -> String {
+    let path = Path::new(url);
+    let own = path.file_name().map(|name| name.to_string_lossy());
+    let name = match own.as_deref() {
+        Some("model") => path.parent().and_then(Path::file_name),
+        _ => path.file_name(),
+    };
+    let name = name.map(|name| name.to_string_lossy()).unwrap_or_default();
+    let plain = [".tar.gz", ".tgz", ".tar", ".wasm"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending));
+    plain.unwrap_or(&name).to_owned()
+}
+
+/// What a load request's url points to: a name in the repository, or an absolute path in the
+/// repository or under one of `roots`.
+///
+/// Paths elsewhere are refused: otherwise whoever can reach this port could have any directory of
+/// the machine read by a model.
+fn find_source(
+    url: &str,
+    repository: Option<&Repository>,
+    roots: &[PathBuf],
+) -> Result<Source, Error> {
+    let not_found = || Error::UrlNotFound(format!("Invalid model url: {url}"));
+    let path = url.strip_prefix("file://").unwrap_or(url);
+    if !path.starts_with('/') {
+        return relative_source(path, repository);
+    }
+    let path = Path::new(path).canonicalize().map_err(|_| not_found())?;
+    let allowed = repository.is_some_and(|repository| repository.contains(&path))
+        || roots.iter().any(|root| {
+            root.canonicalize()
+                .is_ok_and(|root| path.starts_with(&root))
+        });
+    if !allowed {
+        return Err(Error::ForbiddenUrl(format!(
+            "the model url {url} is neither in the repository nor under a --model-root"
+        )));
+    }
+    if path.is_dir() {
+        Ok(Source::Directory(path))
+    } else if path.is_file() {
+        Ok(Source::Archive(path))
+    } else {
+        Err(not_found())
+    }
+}
+
+fn relative_source(url: &str, repository: Option<&Repository>) -> Result<Source, Error> {
+    let not_found = || Error::UrlNotFound(format!("Model not found in model store: {url}"));
+    if Path::new(url)
+        .components()
+        .any(|part| part == std::path::Component::ParentDir)
+    {
+        let text = format!("Relative path is not allowed in url: {url}");
+        return Err(Error::UrlNotFound(text));
+    }
+    let repository = repository.ok_or_else(not_found)?;
+    let name = ModelName::parse(url)?;
+    match repository.resolve(&name) {
+        Ok(path) => Ok(Source::Archive(path)),
+        Err(RepositoryError::NotFound(_)) => Err(not_found()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_from_urls() {
+        for (url, name) in [
+            ("/opt/ml/models/abc/model", "abc"),
+            ("tenant-a/iris.tar.gz", "iris"),
+            ("iris.wasm", "iris"),
+            ("/x/y", "y"),
+        ] {
+            assert_eq!(name_from_url(url), name);
+        }
+    }
+
+    #[test]
+    fn urls_outside_of_the_roots_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("m")).unwrap();
+        std::os::unix::fs::symlink("/etc", root.path().join("link")).unwrap();
+        let find = |url: &str| find_source(url, None, &[root.path().to_owned()]);
+        let inside = |name: &str| root.path().join(name).display().to_string();
+
+        assert!(matches!(find(&inside("m")), Ok(Source::Directory(_))));
+        assert!(matches!(find("/etc"), Err(Error::ForbiddenUrl(_))));
+        assert!(matches!(find(&inside("link")), Err(Error::ForbiddenUrl(_))));
+        assert!(matches!(
+            find(&inside("m/../../..")),
+            Err(Error::ForbiddenUrl(_))
+        ));
+        assert!(matches!(find(&inside("none")), Err(Error::UrlNotFound(_))));
+        assert!(matches!(find("../fake.mar"), Err(Error::UrlNotFound(_))));
+        assert!(matches!(find("x.tar.gz"), Err(Error::UrlNotFound(_))));
+    }
+}

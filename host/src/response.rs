@@ -1,0 +1,99 @@
+//! Everything that goes back over HTTP: the only place that builds responses.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::hooks::Payload;
+
+/// A response whose body is in memory.
+pub type Reply = Response<Full<Bytes>>;
+
+/// Opaque text between caller and model.
+pub const CUSTOM_ATTRIBUTES: HeaderName =
+    HeaderName::from_static("x-amzn-sagemaker-custom-attributes");
+
+/// The longest error text, in bytes. SageMaker's clients see about 2,000 of an error's body.
+const MESSAGE_LIMIT: usize = 1900;
+
+/// The body of errors, as multi-model-server has it.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: u16,
+    r#type: &'a str,
+    message: &'a str,
+}
+
+/// 200 without a body, as SageMaker wants `/ping`.
+pub fn empty() -> Reply {
+    Response::new(Full::default())
+}
+
+/// A JSON body.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Reply {
+    // Serializing plain structures to memory cannot fail.
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    let mut reply = Response::new(Full::from(bytes));
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+/// A model's answer.
+///
+/// # Errors
+///
+/// [`Error::BadAnswer`] if the model's headers are not valid in HTTP.
+pub fn payload(payload: Payload) -> Result<Reply, Error> {
+    let mut reply = Response::new(Full::from(payload.body));
+    let headers = reply.headers_mut();
+    if !payload.content_type.is_empty() {
+        let value = HeaderValue::try_from(payload.content_type)
+            .map_err(|_| Error::BadAnswer("a content type that is not valid in HTTP"))?;
+        headers.insert(CONTENT_TYPE, value);
+    }
+    if let Some(attributes) = payload.custom_attributes {
+        let value = HeaderValue::try_from(attributes)
+            .map_err(|_| Error::BadAnswer("custom attributes that are not valid in HTTP"))?;
+        headers.insert(CUSTOM_ATTRIBUTES, value);
+    }
+    Ok(reply)
+}
+
+/// An error's status, headers and body.
+pub fn error(error: &Error) -> Reply {
+    let (status, kind) = error.status();
+    let mut message = error.to_string();
+    if message.len() > MESSAGE_LIMIT {
+        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
+        message.push('…');
+    }
+    let mut reply = json(
+        status,
+        &ErrorBody {
+            code: status.as_u16(),
+            r#type: kind,
+            message: &message,
+        },
+    );
+    let headers = reply.headers_mut();
+    if let Some(after) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+    }
+    match error {
+        Error::MethodNotAllowed { allow } => {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        // The rest of the body is not read, so nothing more can come over this connection.
+        Error::BodyTooLarge(_) | Error::BodyTimeout | Error::Stopping => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    reply
+}

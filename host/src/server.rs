@@ -1,0 +1,173 @@
+//! Accepts connections, reads requests, and ends without cutting anybody off.
+//!
+//! `/ping` and `GET /models` touch nothing that blocks, so they answer at once whatever models do.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Limited;
+use hyper::Request;
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::invoke::{Target, invoke};
+use crate::manage;
+use crate::response::{self, Reply};
+use crate::route::{Route, route};
+
+/// How long a client may take to send a request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A pause after an error of `accept`, such as too many open files, that would return at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `shutdown` is done, then finishes what is in flight.
+///
+/// Returns whether everything was finished within the time for draining.
+pub async fn serve(
+    host: Arc<Host>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> bool {
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(host.settings.max_connections));
+    let (stopping, _) = watch::channel(false);
+    let service = Arc::new(Service {
+        host: host.clone(),
+        stopping: stopping.subscribe(),
+    });
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            (stream, permit) = accept(&listener, &permits) => {
+                serve_connection(service.clone(), stream, permit, &graceful);
+            }
+            () = &mut shutdown => break,
+        }
+    }
+    drop(listener);
+    stopping.send_replace(true);
+    let limit = host.settings.drain_timeout;
+    tracing::info!(limit = ?limit, "stopping: no new connections, finishing requests in flight");
+    timeout(limit, graceful.shutdown()).await.is_ok()
+}
+
+/// The next connection, with the right to be one of so many.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed. Waiting here leaves further clients in the kernel's backlog.
+    let permit = permits.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn serve_connection(
+    service: Arc<Service>,
+    stream: TcpStream,
+    permit: Option<OwnedSemaphorePermit>,
+    graceful: &GracefulShutdown,
+) {
+    // Answers are written in one piece; waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| {
+                let service = service.clone();
+                async move { Ok::<_, Infallible>(service.answer(request).await) }
+            }),
+        );
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        drop(permit);
+    });
+}
+
+/// What serves the requests of all connections.
+struct Service {
+    host: Arc<Host>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Service {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        match self.dispatch(request).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                tracing::debug!(%error, status = error.status().0.as_u16(), "request failed");
+                response::error(&error)
+            }
+        }
+    }
+
+    async fn dispatch(&self, request: Request<Incoming>) -> Result<Reply, Error> {
+        let host = &*self.host;
+        let (head, body) = request.into_parts();
+        let (headers, query) = (&head.headers, head.uri.query());
+        match route(&head.method, head.uri.path())? {
+            Route::Ping if *self.stopping.borrow() => Err(Error::Stopping),
+            Route::Ping => Ok(response::empty()),
+            Route::List => manage::list(host, query),
+            Route::Describe(name) => manage::describe(host, &name),
+            Route::Unload(name) => manage::unload(host, &name).await,
+            Route::Load => {
+                let body = self.read(body).await?;
+                manage::load(host, headers, query, &body).await
+            }
+            Route::Invocations => {
+                let target = Target::of_invocation(headers, query)?;
+                let body = self.read(body).await?;
+                invoke(host, target, headers, body).await
+            }
+            Route::Invoke(name) => {
+                let body = self.read(body).await?;
+                invoke(host, Target::Loaded(name), headers, body).await
+            }
+        }
+    }
+
+    /// The whole body, within the limits of size and time.
+    async fn read(&self, body: Incoming) -> Result<Bytes, Error> {
+        let limit = self.host.settings.max_body;
+        let too_large = || Error::BodyTooLarge(limit);
+        // A length that is stated is refused before anything is read.
+        if body.size_hint().lower() > limit {
+            return Err(too_large());
+        }
+        let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
+        let time = self.host.settings.limits.request_timeout;
+        match timeout(time, limited.collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) => Err(Error::BadRequest(
+                "the request's body ended before its stated length".into(),
+            )),
+            Err(_) => Err(Error::BodyTimeout),
+        }
+    }
+}
