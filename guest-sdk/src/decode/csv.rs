@@ -1,0 +1,167 @@
+//! `text/csv`: one row a line.
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use crate::element::{Element, Number};
+use crate::tensor::{Tensor, position};
+use crate::{Error, Result};
+
+/// Reads rows of equal length. Blank lines are skipped; spaces and quotes around a number are fine.
+pub(crate) fn read<T: Element>(body: &[u8]) -> Result<Tensor<T>> {
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(body);
+    let mut record = ByteRecord::new();
+    let mut data = Vec::new();
+    let mut rows = 0;
+    let mut columns = 0;
+    while reader
+        .read_byte_record(&mut record)
+        .map_err(|error| Error::invalid_input(format_args!("the body is not CSV: {error}")))?
+    {
+        rows += 1;
+        if rows == 1 {
+            columns = record.len();
+        } else if record.len() != columns {
+            return Err(Error::invalid_input(format_args!(
+                "row {rows} has {} values, row 1 has {columns}",
+                record.len()
+            )));
+        }
+        for (column, cell) in record.iter().enumerate() {
+            data.push(number(cell).map_err(|problem| {
+                let place = position(&[rows, column + 1]);
+                Error::invalid_input(format_args!(
+                    "{place}: {problem}{}",
+                    header_hint(rows, cell)
+                ))
+            })?);
+        }
+    }
+    Ok(Tensor {
+        shape: vec![rows, columns],
+        data,
+    })
+}
+
+fn number<T: Element>(cell: &[u8]) -> Result<T, String> {
+    let cell = cell.trim_ascii();
+    if cell.is_empty() {
+        return T::MISSING.ok_or_else(|| format!("expected {}, found an empty cell", T::NAME));
+    }
+    let text = String::from_utf8_lossy(cell);
+    parse(&text)
+        .and_then(T::from_number)
+        .ok_or_else(|| format!("expected {}, found {:?}", T::NAME, shorten(&text)))
+}
+
+fn parse(text: &str) -> Option<Number> {
+    if let Ok(whole) = text.parse() {
+        return Some(Number::Int(whole));
+    }
+    if let Ok(whole) = text.parse() {
+        return Some(Number::Uint(whole));
+    }
+    let value: f64 = text.parse().ok()?;
+    // "inf" is meant, 1e999 is not.
+    let overflowed = value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit());
+    (!overflowed).then_some(Number::Float(value))
+}
+
+/// Callers often leave the header line in, which shows in the first row as a name.
+fn header_hint(row: usize, cell: &[u8]) -> &'static str {
+    let is_name = cell.first().is_some_and(u8::is_ascii_alphabetic);
+    if row == 1 && is_name {
+        " (send the rows without a header line)"
+    } else {
+        ""
+    }
+}
+
+/// A cell for an error's text: long ones are cut.
+pub(super) fn shorten(text: &str) -> String {
+    const KEEP: usize = 40;
+    match text.char_indices().nth(KEEP) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "...",
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(body: &[u8]) -> Tensor<f32> {
+        read(body).unwrap()
+    }
+
+    fn problem(body: impl AsRef<[u8]>) -> String {
+        let error = read::<f32>(body.as_ref()).unwrap_err();
+        assert_eq!(error.status(), 400);
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn spellings_of_the_same_rows() {
+        let expected = rows(b"1,2.5\n-3,4e-1");
+        assert_eq!(expected.shape, [2, 2]);
+        assert_eq!(expected.data, [1.0, 2.5, -3.0, 0.4]);
+        for body in [
+            &b"1,2.5\n-3,4e-1\n"[..],
+            b"1,2.5\r\n-3,4e-1\r\n",
+            b"\n1 , 2.5\n\n -3,\t.4\n\n",
+            b"\"1\",\"2.5\"\n\"-3\",\" 0.4 \"\n",
+            b"\xef\xbb\xbf1,2.5\n-3,0.4",
+            b"+1,2.5\r-3,0.4",
+        ] {
+            assert_eq!(rows(body), expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn missing_and_special_values() {
+        let data = rows(b"1,,nan\ninf,-Infinity, ").data;
+        assert_eq!(data[0], 1.0);
+        assert!(data[1].is_nan() && data[2].is_nan() && data[5].is_nan());
+        assert_eq!(data[3..5], [f32::INFINITY, f32::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        assert_eq!(
+            problem("1,2\n3,x7\n"),
+            "row 2, column 2: expected a 32-bit float, found \"x7\""
+        );
+        assert_eq!(problem("1,2\n3\n"), "row 2 has 1 values, row 1 has 2");
+        assert_eq!(problem("1,2\n3,4,5\n"), "row 2 has 3 values, row 1 has 2");
+        assert_eq!(
+            problem("length,width\n1,2\n"),
+            "row 1, column 1: expected a 32-bit float, found \"length\" (send the rows without a header line)"
+        );
+        assert!(problem("1,1e40").starts_with("row 1, column 2: expected a 32-bit float"));
+        assert!(problem("1e999").contains("1e999"));
+        assert!(problem("1;2").contains("found \"1;2\""));
+    }
+
+    #[test]
+    fn integers_take_whole_numbers() {
+        let whole = read::<u64>(b"18446744073709551615,3.0").unwrap();
+        assert_eq!(whole.data, [u64::MAX, 3]);
+        for body in ["3.5", "-1", "", "\"\"", "nan"] {
+            let result = read::<u64>(body.as_bytes());
+            assert!(result.is_err() || result.unwrap().data.is_empty(), "{body}");
+        }
+    }
+
+    #[test]
+    fn hostile_bodies_are_errors() {
+        problem([0xff, 0xfe, b',', 0x00]);
+        problem("\"1,2\n3,4");
+        problem("\0\0\0\0");
+        assert!(problem("x".repeat(1 << 20)).len() < 200);
+        // As many columns or rows as the body has bytes, and no more.
+        assert_eq!(rows(",".repeat(100_000).as_bytes()).shape, [1, 100_001]);
+        assert_eq!(rows("1\n".repeat(100_000).as_bytes()).shape, [100_000, 1]);
+    }
+}
