@@ -1,8 +1,7 @@
 //! Between the host's contract in WIT and the author's [`Model`].
 //!
-//! The component holds one model, in a slot that `model-fn` fills and nothing empties: the host
-//! freezes the component's memory after `model-fn`, slot included. Inputs and predictions are
-//! resources of the component, so what passes between the hooks is only a handle.
+//! The component holds one model, in a slot that `model-fn` fills and nothing empties. Inputs and
+//! predictions are resources of the component, so what passes between the hooks is only a handle.
 
 mod panic;
 

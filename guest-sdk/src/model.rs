@@ -6,10 +6,11 @@ use crate::{Accept, Payload, Request, Result};
 
 /// A model: the four hooks that the host calls, under the names that SageMaker authors know.
 ///
-/// The host calls `model_fn` once, when it loads the model, and keeps what the component's memory
-/// then holds. Every request starts from that state and runs `input_fn`, `predict_fn` and
-/// `output_fn` in this order; what they leave behind is dropped with the request, so nothing
-/// carries over from one caller to the next.
+/// The host makes cells of the component, sandboxes that share nothing. In each it calls `model_fn`
+/// once; after that the cell serves requests, one at a time: `input_fn`, `predict_fn` and
+/// `output_fn` in this order. Which request meets which cell, and whether a cell lives on after a
+/// request, is up to the host, so nothing that belongs to one request may be kept in a static or
+/// behind a lock for the next.
 ///
 /// Put [`export`](crate::export) on the impl block. It also supplies `input_fn` and `output_fn` if
 /// the block leaves them out.
@@ -27,7 +28,7 @@ pub trait Model: Sized + 'static {
     /// Loads the model.
     ///
     /// `model_dir` is the directory with the artifact's files, read-only. Do all preparation here:
-    /// it runs once, the other hooks run for every request. An error fails the load, and its text
+    /// it runs once in a cell, the other hooks run for every request. An error fails the load, and its text
     /// goes to whoever asked for it.
     fn model_fn(model_dir: &Path) -> Result<Self>;
 
