@@ -41,15 +41,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the models of a repository over HTTP.
     Serve(Box<serve::Serve>),
-    /// Make a new model: a Rust crate that builds and passes its test at once.
     New(new::New),
-    /// Pack a component and its data files into an artifact.
     Package(package::Package),
-    /// Say what a component or artifact exports and imports and whether it can run here.
     Inspect(inspect::Inspect),
-    /// Send one request to an artifact in a cell, without a server.
     Invoke(invoke::Invoke),
 }
 

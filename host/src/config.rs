@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::Args;
-use serde::de::Visitor;
+use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::load::ModelLimits;
@@ -162,7 +162,7 @@ impl Options {
     pub fn read(file: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(file)
             .map_err(|e| format!("the settings file {} cannot be read: {e}", file.display()))?;
-        toml::from_str(&text)
+        parse_toml(&text)
             .map_err(|e| format!("the settings file {} is not valid: {e}", file.display()))
     }
 
@@ -251,6 +251,19 @@ impl Options {
             },
         })
     }
+}
+
+/// Reads TOML; an error is one line that names the place, not the library's excerpt of the file.
+///
+/// # Errors
+///
+/// `line 3: unknown field ...`
+pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|e| {
+        let before = e.span().and_then(|span| text.get(..span.start));
+        let line = before.unwrap_or_default().matches('\n').count() + 1;
+        format!("line {line}: {}", e.message())
+    })
 }
 
 impl Settings {

@@ -2,8 +2,8 @@
 //!
 //! unpack -> read settings -> compile -> link -> first cell (`model_fn`). Each step's result is a
 //! value that cleans up after itself when it is dropped, so a load that fails half-way leaves
-//! nothing behind. Blocking steps run on their own threads; several loads go on side by side, but
-//! no more than there are processors, because each keeps them busy.
+//! nothing behind. Blocking steps run on their own threads; several artifacts are unpacked and
+//! compiled side by side, but no more than there are processors, because each keeps them busy.
 
 pub mod compile;
 pub mod settings;
@@ -133,14 +133,14 @@ impl Loader {
     pub async fn load(&self, name: &str, source: Source) -> Result<Loaded, LoadError> {
         let begin = Instant::now();
         let deadline = tokio::time::Instant::now() + self.limits.load_timeout;
-        // The semaphore is never closed.
-        let _slot = self.slots.acquire().await.map_err(internal)?;
-
+        // Not held during `model_fn`, which yields: a slow model must not hold up others' loads.
+        let slot = self.slots.acquire().await.map_err(internal)?;
         let files = self.unpack(source).await?;
         let unpacked = begin.elapsed();
         let (component, settings, origin) = self.compile(files.path().to_owned()).await?;
         let code = self.sandbox.link(&component).map_err(sandbox_error)?;
         let compiled = begin.elapsed();
+        drop(slot);
         let spec = CellSpec {
             model: name.into(),
             model_dir: files.path().to_owned(),

@@ -22,15 +22,31 @@ fn main() -> ExitCode {
 
 /// Help goes to stdout and is no failure; a mistake is one line on stderr and the exit code 2.
 fn usage(error: &clap::Error) -> ExitCode {
+    // A reader that has gone away, such as `head`, is no reason to complain.
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that has gone away, such as `head`, is no reason to complain.
             let _ = error.print();
             ExitCode::SUCCESS
         }
-        _ => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             ExitCode::from(2)
         }
+        _ => {
+            eprintln!("modelcell: {}", one_line(&error.to_string()));
+            ExitCode::from(2)
+        }
     }
+}
+
+/// The message and the tip of an error of the arguments, without the usage text.
+fn one_line(error: &str) -> String {
+    let said = error
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let line = said.collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    format!("{line} (--help says more)")
 }

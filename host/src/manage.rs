@@ -116,6 +116,7 @@ pub async fn load(
         Some(name) => name,
         None => name_from_url(&url),
     };
+    check_name(&name)?;
     let source = {
         let (url, roots) = (url.clone(), host.settings.model_roots.clone());
         let repository = host.repository.clone();
@@ -252,6 +253,15 @@ fn parse_load(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<L
         }
     }
     Ok(request)
+}
+
+/// Names are free here, unlike those of artifacts, but they go into logs and lists.
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.is_empty() || name.len() > 1024 || name.chars().any(char::is_control) {
+        let text = "model_name must have 1 to 1,024 bytes and no control characters";
+        return Err(Error::BadRequest(text.into()));
+    }
+    Ok(())
 }
 
 /// `iris` for `tenant-a/iris.tar.gz`, and the model's folder for the platform's

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::hooks::HookTimes;
 use crate::load::{LoadError, Loaded, Loader, Source};
+use crate::sandbox::printable;
 
 /// A model that is ready for requests.
 pub struct Model {
@@ -314,7 +315,9 @@ fn finish_load(entries: &Mutex<BTreeMap<String, Entry>>, name: String, result: &
             entries.insert(name, Entry::Ready(model.clone()));
         }
         Err(error) => {
-            tracing::error!(model = name, %error, "load failed");
+            // An artifact's own text is in some errors, and must not forge log lines.
+            let error = printable(&error.to_string());
+            tracing::error!(model = name, error, "load failed");
             entries.remove(&name);
         }
     }

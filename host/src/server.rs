@@ -26,8 +26,8 @@ use crate::manage;
 use crate::response::{self, Reply};
 use crate::route::{Route, route};
 
-/// How long a client may take to send a request's headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send a request's headers, or keep a connection idle.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A pause after an error of `accept`, such as too many open files, that would return at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::config::Span;
+use crate::config::{Span, parse_toml};
 
 /// The settings file's name in an artifact.
 pub const SETTINGS_FILE: &str = "modelcell.toml";
@@ -48,7 +48,7 @@ impl ArtifactSettings {
         }
         let text = std::fs::read_to_string(&path)
             .map_err(|e| format!("{SETTINGS_FILE} cannot be read: {e}"))?;
-        toml::from_str(&text).map_err(|e| format!("{SETTINGS_FILE} is not valid: {e}"))
+        parse_toml(&text).map_err(|e| format!("{SETTINGS_FILE} is not valid: {e}"))
     }
 
     /// The cell's memory in bytes: the artifact's wish, at most `ceiling`.
