@@ -1,0 +1,55 @@
+# One command for each thing to do here; `make` alone lists them. The work is done by cargo and by
+# the scripts in scripts/.
+
+# The profile of the host: release to serve and to measure, dev to test, where building wasmtime a
+# second time would be most of the wait. Guests are always built in release.
+PROFILE ?= release
+# The address that `make run` listens on, and further flags for `modelcell serve`.
+BIND ?= 127.0.0.1:8080
+ARGS ?=
+
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+MODELCELL = $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/modelcell
+
+EXAMPLES := iris breast-cancer-xgboost digits sentiment
+TEST_GUESTS := $(patsubst tests/guests/%/Cargo.toml,%,$(wildcard tests/guests/*/Cargo.toml))
+PYTHON_GUEST := python-nearest-centroid
+
+.PHONY: help run test guests python-guest host lint bench clean
+
+help: ## List these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+run: guests ## Serve the examples on BIND=127.0.0.1:8080; ARGS='...' adds flags of modelcell serve
+	@scripts/print-requests.sh $(BIND)
+	@exec $(MODELCELL) serve --repository target/repository --cache-dir target/cache --bind $(BIND) $(ARGS)
+
+test: ## The gate: lints, every test, the end-to-end tests over real sockets
+	@scripts/setup.sh
+	@scripts/test.sh $(TARGET_DIR)/debug/modelcell
+
+guests: host ## Build the examples and the test guests, and pack the examples into target/repository
+	@scripts/build-guests.sh $(EXAMPLES) $(TEST_GUESTS)
+	@scripts/package-examples.sh $(MODELCELL)
+
+python-guest: host ## Build and pack the Python example too; needs PyPI
+	@scripts/build-python-guest.sh $(PYTHON_GUEST)
+	@scripts/package-examples.sh $(MODELCELL)
+
+# In dev everything that the tests need is built at once, so that cargo resolves features once and
+# does not compile dependencies again for the tests.
+host: ## Build the server alone (PROFILE=release or dev)
+	@scripts/setup.sh
+	cargo build --locked $(if $(filter dev,$(PROFILE)),--workspace --all-targets,--profile $(PROFILE) --package modelcell)
+
+lint: ## Check formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: guests ## Measure on this machine: hook calls in process, then requests over HTTP
+	cargo bench --locked --package modelcell-bench
+	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench
+
+clean: ## Delete what was built here; what is cached for the machine stays
+	cargo clean
+	rm -rf target

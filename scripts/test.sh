@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Everything that `make test` checks, in the order that finds mistakes soonest, and a summary.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$repo"
+
+step() { printf '\n== %s\n' "$1"; }
+
+# The end-to-end tests run this binary; a cargo test of their own crate does not build it.
+export MODELCELL_BIN=${1:?"usage: test.sh MODELCELL"}
+log=target/test.log
+
+step "formatting and lints"
+"${MAKE:-make}" --no-print-directory lint
+step "host, guests and artifacts"
+"${MAKE:-make}" --no-print-directory guests PROFILE=dev
+step "Python guest"
+"${MAKE:-make}" --no-print-directory python-guest PROFILE=dev
+step "tests"
+cargo test --workspace --locked 2>&1 </dev/null | tee "$log"
+
+step "summary"
+awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+    END { printf "%d tests passed, %d failed, %d ignored; lints are clean\n", passed, failed, ignored }' "$log"
+echo "guests compiled with the toolchain of: $(scripts/guest-toolchain.sh)"
+if [[ -f target/guests/python-nearest-centroid.wasm ]]; then
+    echo "Python guest: built and tested"
+else
+    echo "Python guest: skipped, componentize-py cannot be installed here"
+fi
