@@ -8,41 +8,84 @@ use crate::{Error, Result};
 
 /// Reads rows of equal length. Blank lines are skipped; spaces and quotes around a number are fine.
 pub(crate) fn read<T: Element>(body: &[u8]) -> Result<Tensor<T>> {
+    let mut table = Table::new();
+    if body.contains(&b'"') {
+        read_quoted(body, &mut table)?;
+    } else {
+        read_plain(body, &mut table)?;
+    }
+    Ok(Tensor {
+        shape: vec![table.rows, table.columns],
+        data: table.data,
+    })
+}
+
+/// Without quotes, lines and commas are all there is to CSV. Numbers are hardly ever quoted, and
+/// setting up the library's reader takes longer than reading a row.
+fn read_plain<T: Element>(body: &[u8], table: &mut Table<T>) -> Result<()> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let lines = body.split(|&byte| byte == b'\n' || byte == b'\r');
+    for line in lines.filter(|line| !line.is_empty()) {
+        table.row(line.split(|&byte| byte == b','))?;
+    }
+    Ok(())
+}
+
+fn read_quoted<T: Element>(body: &[u8], table: &mut Table<T>) -> Result<()> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .from_reader(body);
     let mut record = ByteRecord::new();
-    let mut data = Vec::new();
-    let mut rows = 0;
-    let mut columns = 0;
     while reader
         .read_byte_record(&mut record)
         .map_err(|error| Error::invalid_input(format_args!("the body is not CSV: {error}")))?
     {
-        rows += 1;
-        if rows == 1 {
-            columns = record.len();
-        } else if record.len() != columns {
-            return Err(Error::invalid_input(format_args!(
-                "row {rows} has {} values, row 1 has {columns}",
-                record.len()
-            )));
-        }
-        for (column, cell) in record.iter().enumerate() {
-            data.push(number(cell).map_err(|problem| {
-                let place = position(&[rows, column + 1]);
-                Error::invalid_input(format_args!(
-                    "{place}: {problem}{}",
-                    header_hint(rows, cell)
-                ))
-            })?);
+        table.row(record.iter())?;
+    }
+    Ok(())
+}
+
+/// The rows so far.
+struct Table<T> {
+    data: Vec<T>,
+    rows: usize,
+    columns: usize,
+}
+
+impl<T: Element> Table<T> {
+    fn new() -> Self {
+        Self {
+            data: Vec::new(),
+            rows: 0,
+            columns: 0,
         }
     }
-    Ok(Tensor {
-        shape: vec![rows, columns],
-        data,
-    })
+
+    fn row<'a>(&mut self, cells: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+        self.rows += 1;
+        let before = self.data.len();
+        for (column, cell) in cells.enumerate() {
+            let value = number(cell).map_err(|problem| {
+                let place = position(&[self.rows, column + 1]);
+                Error::invalid_input(format_args!(
+                    "{place}: {problem}{}",
+                    header_hint(self.rows, cell)
+                ))
+            })?;
+            self.data.push(value);
+        }
+        let columns = self.data.len() - before;
+        if self.rows == 1 {
+            self.columns = columns;
+        } else if columns != self.columns {
+            return Err(Error::invalid_input(format_args!(
+                "row {} has {columns} values, row 1 has {}",
+                self.rows, self.columns
+            )));
+        }
+        Ok(())
+    }
 }
 
 fn number<T: Element>(cell: &[u8]) -> Result<T, String> {
@@ -57,11 +100,13 @@ fn number<T: Element>(cell: &[u8]) -> Result<T, String> {
 }
 
 fn parse(text: &str) -> Option<Number> {
-    if let Ok(whole) = text.parse() {
-        return Some(Number::Int(whole));
-    }
-    if let Ok(whole) = text.parse() {
-        return Some(Number::Uint(whole));
+    if text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-')) {
+        if let Ok(whole) = text.parse() {
+            return Some(Number::Int(whole));
+        }
+        if let Ok(whole) = text.parse() {
+            return Some(Number::Uint(whole));
+        }
     }
     let value: f64 = text.parse().ok()?;
     // "inf" is meant, 1e999 is not.
