@@ -3,19 +3,22 @@
 //!
 //! [`Options`] is what may be said, each of it optional; [`Settings`] is what holds.
 
-use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+mod platform;
+mod values;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::Args;
-use serde::de::{DeserializeOwned, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::load::ModelLimits;
 use crate::load::unpack::UnpackLimits;
+use platform::Platform;
+pub use values::{Span, parse_toml};
+use values::{count, size, time};
 
 /// The longest body that may be allowed. Guests hold a body in memory several times over.
 const BODY_CEILING: ByteSize = ByteSize::gib(1);
@@ -25,38 +28,6 @@ const DEFAULT_BODY: ByteSize = ByteSize::mib(6);
 
 /// The longest path in an artifact, in bytes.
 const PATH_LIMIT: usize = 512;
-
-/// A time as people write it: `30s`, `500ms`, `2m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text)
-            .map(Span)
-            .map_err(|e| format!("{e}; write a time as 30s, 500ms or 2m"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Span;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time such as \"30s\"")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-        from.deserialize_str(Text)
-    }
-}
 
 /// What an operator may set. In a file the names are those of the flags.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -253,19 +224,6 @@ impl Options {
     }
 }
 
-/// Reads TOML; an error is one line that names the place, not the library's excerpt of the file.
-///
-/// # Errors
-///
-/// `line 3: unknown field ...`
-pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    toml::from_str(text).map_err(|e| {
-        let before = e.span().and_then(|span| text.get(..span.start));
-        let line = before.unwrap_or_default().matches('\n').count() + 1;
-        format!("line {line}: {}", e.message())
-    })
-}
-
 impl Settings {
     /// A server needs models: from a repository, or from the platform.
     ///
@@ -283,88 +241,12 @@ impl Settings {
     }
 }
 
-/// What SageMaker says through the environment.
-#[derive(Debug, Default, PartialEq)]
-struct Platform {
-    /// The platform loads and unloads the models itself.
-    multi_model: bool,
-    port: Option<u16>,
-    max_body: Option<ByteSize>,
-}
-
-impl Platform {
-    fn read(env: Lookup<'_>) -> Result<Self, String> {
-        let multi_model =
-            env("SAGEMAKER_MULTI_MODEL").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        Ok(Self {
-            multi_model,
-            port: number(env, "SAGEMAKER_BIND_TO_PORT")?,
-            // The more exact one first, as DJL Serving has it.
-            max_body: match number(env, "SAGEMAKER_MAX_REQUEST_SIZE")? {
-                Some(bytes) => Some(ByteSize(bytes)),
-                None => match number::<u64>(env, "SAGEMAKER_MAX_PAYLOAD_IN_MB")? {
-                    Some(mib) => Some(ByteSize(mib.saturating_mul(1 << 20))),
-                    None => number(env, "MAX_CONTENT_LENGTH")?.map(ByteSize),
-                },
-            },
-        })
-    }
-
-    /// Within SageMaker all interfaces, because the platform calls from outside of the container.
-    fn bind(&self) -> SocketAddr {
-        let inside = self.multi_model || self.port.is_some();
-        let address = if inside {
-            Ipv4Addr::UNSPECIFIED
-        } else {
-            Ipv4Addr::LOCALHOST
-        };
-        SocketAddr::from((address, self.port.unwrap_or(8080)))
-    }
-}
-
-fn number<T: FromStr>(env: Lookup<'_>, name: &str) -> Result<Option<T>, String> {
-    env(name)
-        .map(|value| {
-            value.trim().parse().map_err(|_| {
-                format!("the variable {name} is {value:?}, which is not a number that fits")
-            })
-        })
-        .transpose()
-}
-
 fn default_cache_dir(env: Lookup<'_>) -> PathBuf {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
     absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
         .join("modelcell")
-}
-
-fn size(name: &str, value: ByteSize, least: ByteSize, most: ByteSize) -> Result<u64, String> {
-    if value < least || value > most {
-        return Err(format!(
-            "--{name} is {value}, but must be from {least} to {most}"
-        ));
-    }
-    Ok(value.as_u64())
-}
-
-fn time(name: &str, value: Option<Span>, default_seconds: u64) -> Result<Duration, String> {
-    let day = Duration::from_secs(24 * 60 * 60);
-    let value = value.map_or(Duration::from_secs(default_seconds), |span| span.0);
-    if value.is_zero() || value > day {
-        return Err(format!("--{name} must be more than 0s and at most 1day"));
-    }
-    Ok(value)
-}
-
-fn count(name: &str, value: Option<usize>, default: usize) -> Result<usize, String> {
-    let most = 1_000_000;
-    let value = value.unwrap_or(default);
-    if value == 0 || value > most {
-        return Err(format!("--{name} is {value}, but must be from 1 to {most}"));
-    }
-    Ok(value)
 }
 
 #[cfg(test)]
