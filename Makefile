@@ -42,9 +42,10 @@ host: ## Build the server alone (PROFILE=release or dev)
 	@scripts/setup.sh
 	cargo build --locked $(if $(filter dev,$(PROFILE)),--workspace --all-targets,--profile $(PROFILE) --package modelcell)
 
-lint: ## Check formatting and lints
+lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --package modelcell --package modelcell-guest --package modelcell-guest-macros
 
 bench: guests ## Measure on this machine: hook calls in process, then requests over HTTP
 	cargo bench --locked --package modelcell-bench

@@ -5,9 +5,9 @@
 //! one instance; it ends when it is dropped, which frees its memory whatever the guest was doing.
 //! Nothing is shared between the cells of different models but the engine.
 //!
-//! Time. A thread advances the engine's epoch every [`TICK`]. At each tick a running guest yields
-//! to the other tasks of its thread, so a long prediction holds up nobody, and its deadline (a timer
-//! like any other) can end it.
+//! Time. A thread advances the engine's epoch every few milliseconds. At each tick a running guest
+//! yields to the other tasks of its thread, so a long prediction holds up nobody, and its deadline
+//! (a timer like any other) can end it.
 
 mod capabilities;
 mod cell;
