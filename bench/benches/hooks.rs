@@ -1,5 +1,14 @@
 //! Hook calls in process: bare wasmtime, and a leased cell of the host.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot run should stop"
+)]
+#![allow(
+    missing_docs,
+    reason = "criterion's macros write public items without any"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -28,8 +28,8 @@ pub trait Model: Sized + 'static {
     /// Loads the model.
     ///
     /// `model_dir` is the directory with the artifact's files, read-only. Do all preparation here:
-    /// it runs once in a cell, the other hooks run for every request. An error fails the load, and its text
-    /// goes to whoever asked for it.
+    /// it runs once in a cell, the other hooks run for every request. An error fails the load, and
+    /// its text goes to whoever asked for it.
     fn model_fn(model_dir: &Path) -> Result<Self>;
 
     /// Decodes a request.

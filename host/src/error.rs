@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use crate::hooks::GuestError;
+use crate::hooks::{GuestError, Hook};
 use crate::load::LoadError;
 use crate::models::ModelsError;
 use crate::repository::RepositoryError;
@@ -51,7 +51,7 @@ pub enum Error {
     #[error("all cells of model {0} are busy; try again")]
     Busy(String),
     /// A hook failed.
-    #[error("{}", .0.fault.message())]
+    #[error("{}", .0.for_caller())]
     Hook(CellError),
     /// The request took longer than allowed.
     #[error("the model did not answer within {}: {hook} was ended (--request-timeout)", humantime::format_duration(*.limit))]
@@ -85,7 +85,7 @@ impl Error {
             Self::Busy(_) | Self::Stopping => {
                 (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
             }
-            Self::Hook(error) => fault_status(&error.fault),
+            Self::Hook(error) => cell_status(error),
             Self::Deadline { .. } => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
             Self::BadAnswer(_) => (S::INTERNAL_SERVER_ERROR, "ModelError"),
         }
@@ -149,13 +149,19 @@ fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
     match error {
         LoadError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
         LoadError::InvalidArtifact(_) => (StatusCode::BAD_REQUEST, "InvalidModelException"),
-        LoadError::ModelFn(error) => match &error.fault {
-            // Whatever the guest blames, the caller of a load sent nothing that could be wrong.
-            HookFault::Returned(_) => (StatusCode::INTERNAL_SERVER_ERROR, "ModelError"),
-            fault => fault_status(fault),
-        },
+        LoadError::ModelFn(error) => cell_status(error),
         LoadError::Storage(_) => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
         LoadError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
+    }
+}
+
+fn cell_status(error: &CellError) -> (StatusCode, &'static str) {
+    match (&error.hook, &error.fault) {
+        // Whatever the guest blames, no caller sent anything to model_fn that could be wrong.
+        (Hook::ModelFn, HookFault::Returned(_)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "ModelError")
+        }
+        (_, fault) => fault_status(fault),
     }
 }
 

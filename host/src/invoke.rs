@@ -57,8 +57,11 @@ pub async fn invoke(
     body: Bytes,
 ) -> Result<Reply, Error> {
     let end = Instant::now() + host.settings.limits.request_timeout;
-    let request = guest_request(headers, body)?;
+    let mut request = guest_request(headers, body)?;
     let model = resolve(host, target, end).await?;
+    // Named in the query, or not at all: the model still learns by which name it was found.
+    let name = || model.name.clone();
+    request.target_model.get_or_insert_with(name);
     let result = run(&model, &request, end).await;
     match &result {
         Ok(invocation) => {

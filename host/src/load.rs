@@ -131,10 +131,10 @@ impl Loader {
     ///
     /// [`LoadError`]; nothing of the model is left then.
     pub async fn load(&self, name: &str, source: Source) -> Result<Loaded, LoadError> {
-        let begin = Instant::now();
-        let deadline = tokio::time::Instant::now() + self.limits.load_timeout;
         // Not held during `model_fn`, which yields: a slow model must not hold up others' loads.
         let slot = self.slots.acquire().await.map_err(internal)?;
+        let begin = Instant::now();
+        let deadline = tokio::time::Instant::now() + self.limits.load_timeout;
         let files = self.unpack(source).await?;
         let unpacked = begin.elapsed();
         let (component, settings, origin) = self.compile(files.path().to_owned()).await?;

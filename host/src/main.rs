@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use modelcell::commands::Cli;
 
 fn main() -> ExitCode {
@@ -33,9 +33,29 @@ fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            eprintln!("modelcell: {}", one_line(&error.to_string()));
+            eprintln!(
+                "modelcell: {}{}",
+                one_line(&error.to_string()),
+                from_variable(error)
+            );
             ExitCode::from(2)
         }
+    }
+}
+
+/// Names the variable if a value came from the environment, which clap does not say.
+fn from_variable(error: &clap::Error) -> String {
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
+        return String::new();
+    };
+    let flag = arg.split([' ', '=']).next().unwrap_or_default();
+    let said = std::env::args().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
+    match flag.strip_prefix("--") {
+        Some(name) if !said && error.kind() != ErrorKind::UnknownArgument => {
+            let variable = format!("MODELCELL_{}", name.replace('-', "_").to_uppercase());
+            format!(" (the value comes from the variable {variable})")
+        }
+        _ => String::new(),
     }
 }
 

@@ -135,24 +135,15 @@ pub async fn load(
 }
 
 /// `GET /models`
-///
-/// # Errors
-///
-/// 400 if `limit` or `next_page_token` makes no sense.
-pub fn list(host: &Host, query: Option<&str>) -> Result<Reply, Error> {
+pub fn list(host: &Host, query: Option<&str>) -> Reply {
     let mut limit = PAGE;
     let mut after = None;
     for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match &*key {
             "limit" => {
-                limit = value
-                    .parse::<usize>()
-                    .ok()
-                    .filter(|limit| *limit > 0)
-                    .ok_or_else(|| {
-                        Error::BadRequest("limit must be a number from 1 to 100".into())
-                    })?
-                    .min(PAGE);
+                // What makes no sense means the default, as in multi-model-server.
+                let wish = value.parse().ok();
+                limit = wish.filter(|n| (1..=PAGE).contains(n)).unwrap_or(PAGE);
             }
             "next_page_token" => after = Some(value.into_owned()),
             _ => {}
@@ -173,7 +164,7 @@ pub fn list(host: &Host, query: Option<&str>) -> Result<Reply, Error> {
         models: page.models.iter().map(item).collect(),
         next_page_token,
     };
-    Ok(response::json(StatusCode::OK, &body))
+    response::json(StatusCode::OK, &body)
 }
 
 /// `GET /models/NAME`
@@ -295,16 +286,25 @@ fn find_source(
     if !path.starts_with('/') {
         return relative_source(path, repository);
     }
-    let path = Path::new(path).canonicalize().map_err(|_| not_found())?;
-    let allowed = repository.is_some_and(|repository| repository.contains(&path))
-        || roots.iter().any(|root| {
-            root.canonicalize()
-                .is_ok_and(|root| path.starts_with(&root))
-        });
-    if !allowed {
-        return Err(Error::ForbiddenUrl(format!(
+    let inside = |path: &Path| {
+        repository.is_some_and(|repository| repository.contains(path))
+            || roots.iter().any(|root| {
+                path.starts_with(root) || root.canonicalize().is_ok_and(|r| path.starts_with(r))
+            })
+    };
+    let forbidden = || {
+        Error::ForbiddenUrl(format!(
             "the model url {url} is neither in the repository nor under a --model-root"
-        )));
+        ))
+    };
+    // Before the disk is asked, or else the answers would tell which paths exist elsewhere.
+    let path = Path::new(path);
+    if has_parent_dir(path) || !inside(path) {
+        return Err(forbidden());
+    }
+    let path = path.canonicalize().map_err(|_| not_found())?;
+    if !inside(&path) {
+        return Err(forbidden());
     }
     if path.is_dir() {
         Ok(Source::Directory(path))
@@ -315,12 +315,14 @@ fn find_source(
     }
 }
 
+fn has_parent_dir(path: &Path) -> bool {
+    path.components()
+        .any(|part| part == std::path::Component::ParentDir)
+}
+
 fn relative_source(url: &str, repository: Option<&Repository>) -> Result<Source, Error> {
     let not_found = || Error::UrlNotFound(format!("Model not found in model store: {url}"));
-    if Path::new(url)
-        .components()
-        .any(|part| part == std::path::Component::ParentDir)
-    {
+    if has_parent_dir(Path::new(url)) {
         let text = format!("Relative path is not allowed in url: {url}");
         return Err(Error::UrlNotFound(text));
     }

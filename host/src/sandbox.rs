@@ -14,6 +14,7 @@ mod cell;
 mod guest_log;
 mod limits;
 mod pool;
+mod signature;
 
 use std::thread;
 use std::time::Duration;
@@ -22,11 +23,12 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, OptLevel};
 
 use crate::hooks::GuestModelPre;
-pub use capabilities::{Capability, Import, imports_of, missing_hooks};
+pub use capabilities::{Capability, Import, imports_of};
 use cell::CellState;
 pub use cell::{Cell, CellError, CellSpec, HookFault, Invocation};
 pub use guest_log::printable;
 pub use pool::{CellPool, Lease, LeaseError};
+pub use signature::{HookFaults, hook_faults};
 
 /// How long a guest runs before it lets other tasks of its thread go on.
 const TICK: Duration = Duration::from_millis(5);
@@ -99,22 +101,43 @@ impl Sandbox {
     ///
     /// [`SandboxError::Unfit`] names the imports that no cell offers or the hooks that are missing.
     pub fn link(&self, component: &Component) -> Result<CellCode, SandboxError> {
-        let missing = missing_hooks(&self.engine, component);
-        if !missing.is_empty() {
-            return Err(SandboxError::Unfit(format!(
-                "the component does not export {} of {}: build it against the world `model` in \
-                 wit/inference.wit",
-                missing.join(", "),
-                crate::hooks::INTERFACE,
-            )));
+        let mut unfit = unfit_hooks(&hook_faults(&self.engine, component));
+        let linker = match capabilities::link_imports(&self.linker, &self.engine, component) {
+            Ok(linker) => linker,
+            Err(reason) => {
+                unfit.push(reason);
+                self.linker.clone()
+            }
+        };
+        if !unfit.is_empty() {
+            return Err(SandboxError::Unfit(unfit.join("; ")));
         }
-        let linker = capabilities::link_imports(&self.linker, &self.engine, component)?;
         let pre = linker
             .instantiate_pre(component)
             .and_then(GuestModelPre::new)
             .map_err(|e| SandboxError::Unfit(format!("the component does not fit: {e:#}")))?;
         Ok(CellCode { pre })
     }
+}
+
+/// What is wrong with the hooks, if anything.
+fn unfit_hooks(faults: &HookFaults) -> Vec<String> {
+    let reason = |what: &str, which: &[&str]| {
+        format!(
+            "the component {what} {} of {}: build it against the world `model` in \
+             wit/inference.wit",
+            which.join(", "),
+            crate::hooks::INTERFACE,
+        )
+    };
+    let mut reasons = Vec::new();
+    if !faults.missing.is_empty() {
+        reasons.push(reason("does not export", &faults.missing));
+    }
+    if !faults.ill_typed.is_empty() {
+        reasons.push(reason("exports with other types", &faults.ill_typed));
+    }
+    reasons
 }
 
 /// The one place where the engine is configured: compiled code is only valid for these settings.

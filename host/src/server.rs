@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::Limited;
-use hyper::Request;
 use hyper::body::{Body, Incoming};
+use hyper::header::EXPECT;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{HeaderMap, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +29,10 @@ use crate::route::{Route, route};
 
 /// How long a client may take to send a request's headers, or keep a connection idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long, and how much, of a body that is too large is read to its end.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+const DISCARD_BYTES: usize = 64 << 20;
 
 /// A pause after an error of `accept`, such as too many open files, that would return at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -119,7 +124,9 @@ impl Service {
         match self.dispatch(request).await {
             Ok(reply) => reply,
             Err(error) => {
-                tracing::debug!(%error, status = error.status().0.as_u16(), "request failed");
+                // It may quote what a caller sent, which must not forge lines.
+                let text = crate::sandbox::printable(&error.to_string());
+                tracing::debug!(error = %text, status = error.status().0.as_u16(), "request failed");
                 response::error(&error)
             }
         }
@@ -132,42 +139,63 @@ impl Service {
         match route(&head.method, head.uri.path())? {
             Route::Ping if *self.stopping.borrow() => Err(Error::Stopping),
             Route::Ping => Ok(response::empty()),
-            Route::List => manage::list(host, query),
+            Route::List => Ok(manage::list(host, query)),
             Route::Describe(name) => manage::describe(host, &name),
             Route::Unload(name) => manage::unload(host, &name).await,
             Route::Load => {
-                let body = self.read(body).await?;
+                let body = self.read(headers, body).await?;
                 manage::load(host, headers, query, &body).await
             }
             Route::Invocations => {
                 let target = Target::of_invocation(headers, query)?;
-                let body = self.read(body).await?;
+                let body = self.read(headers, body).await?;
                 invoke(host, target, headers, body).await
             }
             Route::Invoke(name) => {
-                let body = self.read(body).await?;
+                let body = self.read(headers, body).await?;
                 invoke(host, Target::Loaded(name), headers, body).await
             }
         }
     }
 
     /// The whole body, within the limits of size and time.
-    async fn read(&self, body: Incoming) -> Result<Bytes, Error> {
+    async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Error> {
         let limit = self.host.settings.max_body;
-        let too_large = || Error::BodyTooLarge(limit);
-        // A length that is stated is refused before anything is read.
-        if body.size_hint().lower() > limit {
-            return Err(too_large());
+        // A client that asks first (`100-continue`) gets its answer before it sends anything.
+        if body.size_hint().lower() > limit && headers.contains_key(EXPECT) {
+            return Err(Error::BodyTooLarge(limit));
         }
-        let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
+        if body.size_hint().lower() > limit {
+            discard(&mut body).await;
+            return Err(Error::BodyTooLarge(limit));
+        }
+        let limited = Limited::new(&mut body, usize::try_from(limit).unwrap_or(usize::MAX));
         let time = self.host.settings.limits.request_timeout;
         match timeout(time, limited.collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                discard(&mut body).await;
+                Err(Error::BodyTooLarge(limit))
+            }
             Ok(Err(_)) => Err(Error::BadRequest(
                 "the request's body ended before its stated length".into(),
             )),
             Err(_) => Err(Error::BodyTimeout),
         }
     }
+}
+
+/// Reads a body that is refused and throws it away, within bounds. Most clients write all of a body
+/// before they read; a connection that is closed before would cost them the reply.
+async fn discard(body: &mut Incoming) {
+    let _ = timeout(DISCARD_TIME, async {
+        let mut left = DISCARD_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    })
+    .await;
 }

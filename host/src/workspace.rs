@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::load::compile::CodeCache;
+use crate::load::compile::{CodeCache, check_private};
 
 /// The file in each `run/PROCESS/` folder that its host holds locked.
 const LOCK_FILE: &str = "lock";
@@ -36,6 +36,8 @@ impl Workspace {
             |e: io::Error| format!("the cache directory {} cannot be used: {e}", dir.display());
         let all_runs = dir.join("run");
         make_private(&all_runs).map_err(explain)?;
+        // Whoever can write here can put another directory in the place of `code`.
+        check_private(dir).map_err(explain)?;
         let code = CodeCache::open(dir.join("code")).map_err(explain)?;
         remove_stale(&all_runs);
         let run = tempfile::Builder::new()

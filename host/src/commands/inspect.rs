@@ -13,7 +13,7 @@ use crate::hooks::{Hook, INTERFACE};
 use crate::load::compile;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::{COMPONENT_FILE, unpack};
-use crate::sandbox::{Capability, Import, Sandbox, imports_of, missing_hooks};
+use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of};
 
 /// Say what a component or artifact exports and imports and whether it can run here.
 ///
@@ -99,7 +99,7 @@ impl Report {
         let component = Component::from_binary(engine, wasm)
             .map_err(|e| format!("the component is not valid: {e:#}"))?;
         let compile_time = begin.elapsed();
-        let missing = missing_hooks(engine, &component);
+        let missing = hook_faults(engine, &component).missing;
         let linked = sandbox.link(&component);
         Ok(Self {
             hooks: Hook::ALL

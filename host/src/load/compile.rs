@@ -54,14 +54,7 @@ impl CodeCache {
     /// If the directory cannot be made, or if others than the host's user could write to it.
     pub fn open(dir: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let metadata = fs::metadata(&dir)?;
-        let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-        if !ours || metadata.permissions().mode() & 0o022 != 0 {
-            return Err(io::Error::other(
-                "it holds compiled code, so it must belong to the user who runs modelcell and be \
-                 writable by nobody else (chmod go-w)",
-            ));
-        }
+        check_private(&dir)?;
         Ok(Self { dir })
     }
 
@@ -94,6 +87,19 @@ fn from_memory(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> 
     // SAFETY: `code` was made by this engine a moment ago and has not left this process.
     unsafe { Component::deserialize(engine, code) }
         .map_err(|e| CompileError::Invalid(format!("{e:#}")))
+}
+
+/// Refuses a directory that others than the host's user could write to.
+pub fn check_private(dir: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(dir)?;
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    if !ours || metadata.permissions().mode() & 0o022 != 0 {
+        return Err(io::Error::other(
+            "it holds compiled code, so it must belong to the user who runs modelcell and be \
+             writable by nobody else (chmod go-w)",
+        ));
+    }
+    Ok(())
 }
 
 /// Tells a component from what is mistaken for one, by the first eight bytes.

@@ -110,17 +110,22 @@ fn unpack_entries<R: Read>(
     into: &Path,
     limits: &UnpackLimits,
 ) -> Result<(), CopyError> {
-    let mut count = 0;
+    let (mut count, mut headers) = (0, 0);
     let mut long_name = None;
     // Raw, because otherwise the library reads extended headers of any size into memory.
     for entry in archive.entries().map_err(CopyError::Read)?.raw(true) {
         let mut entry = entry.map_err(CopyError::Read)?;
-        count += 1;
-        // An extended header comes before its entry, so there are up to twice as many.
-        if count > limits.entries.saturating_mul(2) {
+        let kind = entry.header().entry_type();
+        // Extended headers come before their entries, and are counted apart from them.
+        let counter = match kind {
+            EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName => &mut headers,
+            _ => &mut count,
+        };
+        *counter += 1;
+        if *counter > limits.entries {
             return Err(CopyError::Refused(UnpackError::TooMany(limits.entries)));
         }
-        match entry.header().entry_type() {
+        match kind {
             EntryType::XGlobalHeader => {}
             EntryType::XHeader => long_name = pax_path(&mut entry)?.or(long_name),
             EntryType::GNULongName => {
@@ -137,7 +142,7 @@ fn unpack_entries<R: Read>(
             }
         }
     }
-    if count == 0 {
+    if count + headers == 0 {
         let nothing = UnpackError::Damaged("it is neither gzip nor tar, or holds nothing".into());
         return Err(CopyError::Refused(nothing));
     }
@@ -289,6 +294,19 @@ impl<R: Read> Bounded<R> {
             CopyError::Refused(error) => error,
             _ if self.exceeded => UnpackError::TooLarge(self.limit),
             CopyError::Read(error) => damaged(error),
+            // Names that the file system does not take, or that stand in each other's way.
+            CopyError::Write(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidFilename
+                        | io::ErrorKind::InvalidInput
+                        | io::ErrorKind::AlreadyExists
+                        | io::ErrorKind::NotADirectory
+                        | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                damaged(error)
+            }
             CopyError::Write(error) => UnpackError::Storage(error),
         }
     }

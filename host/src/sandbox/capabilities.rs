@@ -15,9 +15,7 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::random::WasiRandom;
 
-use super::SandboxError;
 use super::cell::CellState;
-use crate::hooks::{Hook, INTERFACE};
 
 /// Interfaces that work in a cell.
 const OFFERED: &[&str] = &[
@@ -122,22 +120,26 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CellState>> {
 }
 
 /// The linker for one component: `base` and a trap for each function that it imports in vain.
+///
+/// # Errors
+///
+/// A text that names the imports that no cell offers.
 pub(super) fn link_imports(
     base: &Linker<CellState>,
     engine: &Engine,
     component: &Component,
-) -> Result<Linker<CellState>, SandboxError> {
+) -> Result<Linker<CellState>, String> {
     let unknown: Vec<String> = imports_of(engine, component)
         .into_iter()
         .filter(|import| import.capability == Capability::Unknown)
         .map(|import| import.name)
         .collect();
     if !unknown.is_empty() {
-        return Err(SandboxError::Unfit(format!(
+        return Err(format!(
             "the component imports {}, which Modelcell does not offer (it offers WASI 0.2's cli, \
              clocks, filesystem, io and random)",
             unknown.join(", "),
-        )));
+        ));
     }
     let mut linker = base.clone();
     for (name, external) in component.component_type().imports(engine) {
@@ -147,7 +149,7 @@ pub(super) fn link_imports(
             linker
                 .instance(name)
                 .and_then(|mut into| deny_all(&mut into, engine, name, &instance))
-                .map_err(|e| SandboxError::Unfit(format!("{name} cannot be linked: {e:#}")))?;
+                .map_err(|e| format!("{name} cannot be linked: {e:#}"))?;
         }
     }
     Ok(linker)
@@ -162,27 +164,6 @@ pub fn imports_of(engine: &Engine, component: &Component) -> Vec<Import> {
         .map(|(name, _)| Import {
             name: name.to_owned(),
             capability: capability(name),
-        })
-        .collect()
-}
-
-/// The hooks, by their names in WIT, that a component does not export.
-pub fn missing_hooks(engine: &Engine, component: &Component) -> Vec<&'static str> {
-    let ty = component.component_type();
-    let exported = match ty.get_export(engine, INTERFACE).map(|e| e.ty) {
-        Some(ComponentItem::ComponentInstance(instance)) => Some(instance),
-        _ => None,
-    };
-    Hook::ALL
-        .into_iter()
-        .map(Hook::wit_name)
-        .filter(|name| {
-            !exported.as_ref().is_some_and(|instance| {
-                matches!(
-                    instance.get_export(engine, name).map(|e| e.ty),
-                    Some(ComponentItem::ComponentFunc(_))
-                )
-            })
         })
         .collect()
 }

@@ -87,6 +87,17 @@ impl CellError {
     pub fn cell_is_usable(&self) -> bool {
         matches!(self.fault, HookFault::Returned(_))
     }
+
+    /// What a caller is told: a model's own text only where the contract gives it to callers.
+    pub fn for_caller(&self) -> String {
+        match &self.fault {
+            HookFault::Returned(GuestError::Failed(_)) if self.hook != Hook::ModelFn => {
+                format!("{} failed (the model's log says why)", self.hook)
+            }
+            HookFault::Returned(error) if self.hook != Hook::ModelFn => error_text(error),
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// The guest's own words, fit to be shown: printable and of bounded length.
@@ -100,16 +111,6 @@ fn error_text(error: &GuestError) -> String {
         short.push('…');
     }
     printable(&short)
-}
-
-impl HookFault {
-    /// What a caller is told.
-    pub fn message(&self) -> String {
-        match self {
-            Self::Returned(error) => error_text(error),
-            other => other.to_string(),
-        }
-    }
 }
 
 /// What the host keeps for a cell.
@@ -199,6 +200,8 @@ impl Cell {
         request: &Request,
         deadline: Instant,
     ) -> Result<Invocation, CellError> {
+        // A refusal that the guest coped with says nothing about this request.
+        self.store.data_mut().limits.take_refused();
         // The last deadline may be long past, which would make the guest yield at once.
         self.store.set_epoch_deadline(1);
         let fault = match timeout_at(deadline, self.run_hooks(request)).await {

@@ -150,7 +150,10 @@ impl State {
             Stream::Stdout => tracing::info!(model = %self.model, stream = "stdout", "{line}"),
             Stream::Stderr => {
                 tracing::info!(model = %self.model, stream = "stderr", "{line}");
-                self.last_error_line = Some(line);
+                // Rust's hint about RUST_BACKTRACE follows the line that matters.
+                if !line.starts_with("note: ") {
+                    self.last_error_line = Some(line);
+                }
             }
         }
     }

@@ -1,0 +1,32 @@
+//! Components written by hand, for what no toolchain would build.
+
+/// The binary form of a component in text form.
+///
+/// # Panics
+///
+/// If the text is not well-formed.
+pub fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A component that imports what `imports` says and exports these hooks, none of which has the type
+/// of the contract.
+pub fn with_hooks(imports: &str, hooks: &[&str]) -> Vec<u8> {
+    let exports: String = hooks
+        .iter()
+        .map(|hook| format!("(export \"{hook}\" (func $nothing))"))
+        .collect();
+    component(&format!(
+        r#"(component
+            {imports}
+            (core module $module (func (export "nothing")))
+            (core instance $instance (instantiate $module))
+            (func $nothing (canon lift (core func $instance "nothing")))
+            (instance $hooks {exports})
+            (export "modelcell:inference/hooks@0.1.0" (instance $hooks))
+        )"#
+    ))
+}
+
+/// The names of all hooks in the contract.
+pub const ALL_HOOKS: [&str; 4] = ["model-fn", "input-fn", "predict-fn", "output-fn"];
