@@ -60,7 +60,7 @@ impl Cli {
     ///
     /// What went wrong and what to do about it, to show to the user.
     pub fn run(self) -> Result<(), String> {
-        telemetry::start(self.log, self.log_format);
+        let _log = telemetry::start(self.log, self.log_format);
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::New(new) => new.run(),

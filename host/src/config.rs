@@ -89,7 +89,7 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_MAX_UNPACKED", value_name = "SIZE")]
     pub max_unpacked: Option<ByteSize>,
 
-    /// The most files in an artifact [default: 10000].
+    /// The most files and folders in an artifact [default: 10000].
     #[arg(long, env = "MODELCELL_MAX_FILES", value_name = "NUMBER")]
     pub max_files: Option<usize>,
 

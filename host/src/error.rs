@@ -150,6 +150,7 @@ fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
         LoadError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
         LoadError::InvalidArtifact(_) => (StatusCode::BAD_REQUEST, "InvalidModelException"),
         LoadError::ModelFn(error) => cell_status(error),
+        LoadError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "ModelTimeoutException"),
         LoadError::Storage(_) => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
         LoadError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
     }
@@ -181,7 +182,9 @@ fn fault_status(fault: &HookFault) -> (StatusCode, &'static str) {
             (S::INTERNAL_SERVER_ERROR, "ModelError")
         }
         // multi-model-server answers a MemoryError of a handler so.
-        HookFault::OutOfMemory { .. } => (S::INSUFFICIENT_STORAGE, "OutOfMemoryError"),
+        HookFault::OutOfMemory { .. } | HookFault::HostOutOfMemory => {
+            (S::INSUFFICIENT_STORAGE, "OutOfMemoryError")
+        }
         HookFault::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
         HookFault::Start(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
     }

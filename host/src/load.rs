@@ -9,15 +9,18 @@ pub mod compile;
 pub mod settings;
 pub mod unpack;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
+use wasmtime::component::Component;
 
 use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
 use crate::workspace::Workspace;
@@ -26,7 +29,7 @@ use settings::ArtifactSettings;
 use unpack::{COMPONENT_FILE, UnpackError, UnpackLimits};
 
 /// The largest component, in bytes. One made from Python has about 20 MB.
-const COMPONENT_LIMIT: u64 = 256 << 20;
+const COMPONENT_LIMIT: u64 = 64 << 20;
 
 /// Where an artifact lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +74,18 @@ pub struct Loaded {
     pub cells: Arc<CellPool>,
     /// The longest time for one request.
     pub request_timeout: Duration,
-    /// Kept as long as cells may read the model's files.
-    _files: ModelFiles,
+    // Last, because cells may read the files as long as they live.
+    files: ModelFiles,
+}
+
+impl Loaded {
+    /// Closes when the model has been dropped and everything of it is gone, its files included.
+    pub fn ended(&self) -> watch::Receiver<()> {
+        match &self.files.ended {
+            Some(sender) => sender.subscribe(),
+            None => watch::channel(()).1,
+        }
+    }
 }
 
 /// Why a model could not be loaded.
@@ -87,6 +100,9 @@ pub enum LoadError {
     /// `model_fn` failed.
     #[error("{}", model_fn_text(.0))]
     ModelFn(CellError),
+    /// A step before `model_fn` took too long.
+    #[error("{0} took longer than a model may take to load (--load-timeout)")]
+    Deadline(&'static str),
     /// The disk is full or broken.
     #[error("{0}")]
     Storage(String),
@@ -110,7 +126,8 @@ pub struct Loader {
     sandbox: Arc<Sandbox>,
     workspace: Arc<Workspace>,
     limits: ModelLimits,
-    slots: Semaphore,
+    unpacking: Semaphore,
+    compiling: Semaphore,
 }
 
 impl Loader {
@@ -121,7 +138,8 @@ impl Loader {
             sandbox,
             workspace,
             limits,
-            slots: Semaphore::new(parallel),
+            unpacking: Semaphore::new(parallel),
+            compiling: Semaphore::new(parallel),
         }
     }
 
@@ -131,24 +149,23 @@ impl Loader {
     ///
     /// [`LoadError`]; nothing of the model is left then.
     pub async fn load(&self, name: &str, source: Source) -> Result<Loaded, LoadError> {
-        // Not held during `model_fn`, which yields: a slow model must not hold up others' loads.
-        let slot = self.slots.acquire().await.map_err(internal)?;
         let begin = Instant::now();
-        let deadline = tokio::time::Instant::now() + self.limits.load_timeout;
+        let end = begin + self.limits.load_timeout;
         let files = self.unpack(source).await?;
         let unpacked = begin.elapsed();
-        let (component, settings, origin) = self.compile(files.path().to_owned()).await?;
+        check_time(end, "unpacking the artifact")?;
+        let (component, settings, origin) = self.compile(files.path.clone()).await?;
         let code = self.sandbox.link(&component).map_err(sandbox_error)?;
         let compiled = begin.elapsed();
-        drop(slot);
+        check_time(end, "compiling the component")?;
         let spec = CellSpec {
             model: name.into(),
-            model_dir: files.path().to_owned(),
+            model_dir: files.path.clone(),
             memory_limit: settings.cell_memory(self.limits.cell_memory),
             log_limit: self.limits.guest_log,
         };
         let max_cells = settings.cells(self.limits.cells);
-        let cells = CellPool::start(self.sandbox.clone(), code, spec, max_cells, deadline)
+        let cells = CellPool::start(self.sandbox.clone(), code, spec, max_cells, end.into())
             .await
             .map_err(LoadError::ModelFn)?;
         tracing::info!(
@@ -162,15 +179,17 @@ impl Loader {
         Ok(Loaded {
             cells,
             request_timeout: settings.request_timeout(self.limits.request_timeout),
-            _files: files,
+            files,
         })
     }
 
     async fn unpack(&self, source: Source) -> Result<ModelFiles, LoadError> {
         let archive = match source {
-            Source::Directory(dir) => return Ok(ModelFiles::InPlace(dir)),
+            Source::Directory(dir) => return Ok(ModelFiles::new(dir, None)),
             Source::Archive(path) => path,
         };
+        // The semaphores are never closed.
+        let _slot = self.unpacking.acquire().await.map_err(internal)?;
         let workspace = self.workspace.clone();
         let limits = self.limits.unpack;
         spawn_blocking(move || unpack_into(&workspace, &archive, &limits))
@@ -178,39 +197,92 @@ impl Loader {
             .map_err(internal)?
     }
 
+    /// Only what must be compiled waits for its turn: compiled code is at hand in a millisecond.
     async fn compile(
         &self,
         dir: PathBuf,
-    ) -> Result<(wasmtime::component::Component, ArtifactSettings, Origin), LoadError> {
-        let sandbox = self.sandbox.clone();
-        let workspace = self.workspace.clone();
-        spawn_blocking(move || {
+    ) -> Result<(Component, ArtifactSettings, Origin), LoadError> {
+        let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
+        let (found, settings, wasm) = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
             let wasm = read_component(&dir)?;
-            let (component, origin) = workspace
-                .code()
-                .compile(sandbox.engine(), &wasm)
-                .map_err(compile_error)?;
-            Ok((component, settings, origin))
+            let found = workspace.code().find(sandbox.engine(), &wasm);
+            Ok::<_, LoadError>((found, settings, wasm))
         })
         .await
-        .map_err(internal)?
+        .map_err(internal)??;
+        if let Some(component) = found {
+            return Ok((component, settings, Origin::Cache));
+        }
+        let _slot = self.compiling.acquire().await.map_err(internal)?;
+        let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
+        let compiled = spawn_blocking(move || {
+            let cache = workspace.code();
+            // Somebody else may have compiled it in the meantime.
+            match cache.find(sandbox.engine(), &wasm) {
+                Some(component) => Ok(component),
+                None => cache.compile(sandbox.engine(), &wasm),
+            }
+        });
+        let component = compiled.await.map_err(internal)?.map_err(compile_error)?;
+        Ok((component, settings, Origin::Compiler))
     }
 }
 
-/// A model's directory: unpacked for it, or somebody else's.
-enum ModelFiles {
-    Unpacked(TempDir),
-    InPlace(PathBuf),
+/// Unpacking and compiling cannot be broken off, so the time is looked at when they are done.
+fn check_time(end: Instant, step: &'static str) -> Result<(), LoadError> {
+    if Instant::now() < end {
+        return Ok(());
+    }
+    Err(LoadError::Deadline(step))
+}
+
+/// A model's directory.
+struct ModelFiles {
+    path: PathBuf,
+    /// If it was unpacked for the model, and not somebody else's.
+    unpacked: Option<TempDir>,
+    ended: Option<watch::Sender<()>>,
 }
 
 impl ModelFiles {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Unpacked(dir) => dir.path(),
-            Self::InPlace(dir) => dir,
+    fn new(path: PathBuf, unpacked: Option<TempDir>) -> Self {
+        Self {
+            path,
+            unpacked,
+            ended: Some(watch::Sender::new(())),
         }
     }
+}
+
+impl Drop for ModelFiles {
+    /// Removing thousands of files takes a while, which must not be the time of a thread that serves
+    /// requests.
+    fn drop(&mut self) {
+        let (unpacked, ended) = (self.unpacked.take(), self.ended.take());
+        if let (Some(dir), Ok(runtime)) = (unpacked, Handle::try_current()) {
+            runtime.spawn_blocking(move || {
+                drop(dir);
+                drop(ended);
+            });
+        }
+    }
+}
+
+/// Opens a regular file; anything else is [`io::ErrorKind::InvalidInput`]. Opening a FIFO, for one,
+/// would otherwise wait for ever.
+pub fn open_artifact(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    Ok(file)
 }
 
 fn unpack_into(
@@ -218,8 +290,11 @@ fn unpack_into(
     archive: &Path,
     limits: &UnpackLimits,
 ) -> Result<ModelFiles, LoadError> {
-    let file = File::open(archive).map_err(|e| match e.kind() {
+    let file = open_artifact(archive).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound(shown(archive)),
+        io::ErrorKind::InvalidInput => {
+            LoadError::InvalidArtifact(format!("{} is not a regular file", shown(archive)))
+        }
         kind => LoadError::Internal(format!("{} cannot be opened: {kind}", shown(archive))),
     })?;
     let dir = workspace
@@ -229,11 +304,15 @@ fn unpack_into(
         UnpackError::Storage(_) => LoadError::Storage(error.to_string()),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
-    Ok(ModelFiles::Unpacked(dir))
+    Ok(ModelFiles::new(dir.path().to_owned(), Some(dir)))
 }
 
-/// The component's bytes, or what is wrong with the artifact.
-fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
+/// The component's bytes.
+///
+/// # Errors
+///
+/// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
+pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
     let path = dir.join(COMPONENT_FILE);
     let metadata = match std::fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,

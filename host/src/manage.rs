@@ -230,8 +230,7 @@ fn parse_load(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<L
         .and_then(|value| value.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     if is_json && !body.is_empty() {
-        return serde_json::from_slice(body)
-            .map_err(|e| Error::BadRequest(format!("the body is not a load request: {e}")));
+        return parse_load_body(body);
     }
     let mut request = LoadRequest::default();
     for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -244,6 +243,25 @@ fn parse_load(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<L
         }
     }
     Ok(request)
+}
+
+fn parse_load_body(body: &[u8]) -> Result<LoadRequest, Error> {
+    let wrong = |what: String| {
+        Error::BadRequest(format!(
+            "the body is not a load request such as {{\"model_name\": \"...\", \"url\": \"...\"}}: {what}"
+        ))
+    };
+    let json: serde_json::Value = serde_json::from_slice(body).map_err(|e| {
+        wrong(format!(
+            "not JSON at line {}, column {}",
+            e.line(),
+            e.column()
+        ))
+    })?;
+    if !json.is_object() {
+        return Err(wrong("not an object".into()));
+    }
+    serde_json::from_value(json).map_err(|_| wrong("a field of the wrong type".into()))
 }
 
 /// Names are free here, unlike those of artifacts, but they go into logs and lists.
@@ -283,6 +301,10 @@ fn find_source(
 ) -> Result<Source, Error> {
     let not_found = || Error::UrlNotFound(format!("Invalid model url: {url}"));
     let path = url.strip_prefix("file://").unwrap_or(url);
+    if path.contains("://") {
+        let text = format!("the model url {url} is neither a path nor a name in the repository");
+        return Err(Error::BadRequest(text));
+    }
     if !path.starts_with('/') {
         return relative_source(path, repository);
     }

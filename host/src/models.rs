@@ -29,8 +29,6 @@ pub struct Model {
     /// What it has done so far.
     pub stats: Stats,
     loaded: Loaded,
-    // Dropped last: whoever waits for the model's end then finds its memory freed.
-    ended: watch::Sender<()>,
 }
 
 impl Model {
@@ -51,7 +49,7 @@ pub struct Stats {
 /// A reading of [`Stats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatsReading {
-    /// Requests that got a cell.
+    /// Requests that were resolved to the model, those that found all its cells busy included.
     pub invocations: u64,
     /// Those of them that failed.
     pub errors: u64,
@@ -212,7 +210,7 @@ impl Models {
     }
 
     /// Takes a model away: at once for new requests. Returns when the requests that have it are
-    /// done and its memory is free.
+    /// done, its memory is free and its files are gone.
     ///
     /// # Errors
     ///
@@ -236,7 +234,7 @@ impl Models {
                 _ => return Err(ModelsError::NotFound(name.to_owned())),
             }
         };
-        let mut ended = model.ended.subscribe();
+        let mut ended = model.loaded.ended();
         drop(removed);
         drop(model);
         tracing::info!(model = name, "unloaded");
@@ -304,7 +302,6 @@ fn new_model(name: String, url: String, loaded: Loaded) -> Model {
         loaded_at: SystemTime::now(),
         stats: Stats::default(),
         loaded,
-        ended: watch::Sender::new(()),
     }
 }
 

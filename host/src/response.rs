@@ -16,6 +16,9 @@ pub type Reply = Response<Full<Bytes>>;
 pub const CUSTOM_ATTRIBUTES: HeaderName =
     HeaderName::from_static("x-amzn-sagemaker-custom-attributes");
 
+/// The longest content type and custom attributes of an answer, in bytes, as SageMaker has it.
+const HEADER_LIMIT: usize = 1024;
+
 /// The longest error text, in bytes. SageMaker's clients see about 2,000 of an error's body.
 const MESSAGE_LIMIT: usize = 1900;
 
@@ -48,21 +51,30 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Reply {
 ///
 /// # Errors
 ///
-/// [`Error::BadAnswer`] if the model's headers are not valid in HTTP.
+/// [`Error::BadAnswer`] if the model's headers are not valid in HTTP, or too long.
 pub fn payload(payload: Payload) -> Result<Reply, Error> {
     let mut reply = Response::new(Full::from(payload.body));
     let headers = reply.headers_mut();
     if !payload.content_type.is_empty() {
-        let value = HeaderValue::try_from(payload.content_type)
-            .map_err(|_| Error::BadAnswer("a content type that is not valid in HTTP"))?;
+        let value = header_value(payload.content_type).ok_or(Error::BadAnswer(
+            "a content type that is too long or not valid in HTTP",
+        ))?;
         headers.insert(CONTENT_TYPE, value);
     }
     if let Some(attributes) = payload.custom_attributes {
-        let value = HeaderValue::try_from(attributes)
-            .map_err(|_| Error::BadAnswer("custom attributes that are not valid in HTTP"))?;
+        let value = header_value(attributes).ok_or(Error::BadAnswer(
+            "custom attributes that are too long or not valid in HTTP",
+        ))?;
         headers.insert(CUSTOM_ATTRIBUTES, value);
     }
     Ok(reply)
+}
+
+fn header_value(text: String) -> Option<HeaderValue> {
+    if text.len() > HEADER_LIMIT {
+        return None;
+    }
+    HeaderValue::try_from(text).ok()
 }
 
 /// An error's status, headers and body.

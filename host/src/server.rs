@@ -19,6 +19,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::error::Error;
 use crate::host::Host;
@@ -29,6 +30,9 @@ use crate::route::{Route, route};
 
 /// How long a client may take to send a request's headers, or keep a connection idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a client may leave an answer unread, without progress. It is held in memory until then.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long, and how much, of a body that is too large is read to its end.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -94,11 +98,13 @@ fn serve_connection(
 ) {
     // Answers are written in one piece; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(
-            TokioIo::new(stream),
+            TokioIo::new(Box::pin(stream)),
             service_fn(move |request| {
                 let service = service.clone();
                 async move { Ok::<_, Infallible>(service.answer(request).await) }

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use tracing::Level;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -14,14 +15,23 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins to log Modelcell's own events from `level` on, and warnings of its libraries.
-pub fn start(level: Level, format: LogFormat) {
+/// Lines that may wait for whoever reads the log. Beyond that lines are dropped: a reader that has
+/// stalled must not stop the server.
+const LINES: usize = 8192;
+
+/// Begins to log Modelcell's own events from `level` on, and warnings of its libraries. Lines that
+/// wait are written when the guard is dropped.
+pub fn start(level: Level, format: LogFormat) -> WorkerGuard {
     let filter = Targets::new()
         .with_target("modelcell", level)
         .with_default(Level::WARN.min(level));
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .lossy(true)
+        .finish(std::io::stderr());
     let registry = tracing_subscriber::registry();
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false);
     match format {
         LogFormat::Text => registry
@@ -31,4 +41,5 @@ pub fn start(level: Level, format: LogFormat) {
             .with(layer.json().flatten_event(true).with_filter(filter))
             .init(),
     }
+    guard
 }

@@ -38,13 +38,14 @@ impl Workspace {
         make_private(&all_runs).map_err(explain)?;
         // Whoever can write here can put another directory in the place of `code`.
         check_private(dir).map_err(explain)?;
-        let code = CodeCache::open(dir.join("code")).map_err(explain)?;
         remove_stale(&all_runs);
         let run = tempfile::Builder::new()
             .prefix(&format!("{}-", std::process::id()))
             .tempdir_in(&all_runs)
             .map_err(explain)?;
         let lock = lock_folder(run.path()).map_err(explain)?;
+        let scratch = run.path().to_owned();
+        let code = CodeCache::open(dir.join("code"), scratch).map_err(explain)?;
         Ok(Self {
             code,
             run,

@@ -8,6 +8,8 @@
 )]
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -180,13 +182,40 @@ fn requests_beyond_the_cells_wait_and_are_told_to_come_again() {
             .join()
             .unwrap()
             .error(504, "ModelTimeoutException", &[]);
-        // The cell is free at about the moment when the second one gives up.
-        if second.status != 200 {
-            second.error(503, "ServiceUnavailableException", &["busy", "bad.tar.gz"]);
-            assert_eq!(second.header("retry-after"), Some("1"));
-        }
+        // It gives up after half of its time, so that with a cell it would have had the other half.
+        second.error(503, "ServiceUnavailableException", &["busy", "bad.tar.gz"]);
+        assert_eq!(second.header("retry-after"), Some("1"));
     });
     others_work(&server);
+}
+
+#[test]
+fn beyond_a_hundred_waiting_requests_the_answer_comes_at_once() {
+    let server = server(&["--cells-per-model", "1"]);
+    let (answered, answers) = std::sync::mpsc::channel();
+    for body in std::iter::once("predict:loop").chain(std::iter::repeat_n("input:loop", 130)) {
+        let mut connection = TcpStream::connect(server.address()).unwrap();
+        write!(
+            connection,
+            "POST /invocations HTTP/1.1\r\nHost: m\r\nX-Amzn-SageMaker-Target-Model: bad.tar.gz\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let answered = answered.clone();
+        thread::spawn(move || {
+            let mut text = String::new();
+            let _ = connection.read_to_string(&mut text);
+            let _ = answered.send(text);
+        });
+    }
+    for _ in 0..30 {
+        let text = answers.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(text.starts_with("HTTP/1.1 503"), "{text}");
+    }
+    // The others wait for the cell, and other models' requests do not.
+    assert!(answers.recv_timeout(Duration::from_millis(300)).is_err());
+    assert_eq!(server.invoke("good.tar.gz", "").ok(), "ok");
 }
 
 #[test]

@@ -552,7 +552,7 @@ fn ping_and_list_answer_while_a_model_loads_and_unloads() {
     load(&server, "m", "m.tar.gz").ok();
     let body = json!({"model_name": "x", "url": "loop.tar.gz", "synchronous": false});
     assert_eq!(server.load(&body).status, 202);
-    server.log().wait_for(&["looping", "model=x"]);
+    server.log().wait_for(&["looping", "model=\"x\""]);
     // Waits for the load, which does not end by itself.
     let mut unload = Connection::open(&server);
     unload.send("DELETE /models/x HTTP/1.1\r\nHost: m\r\n\r\n");

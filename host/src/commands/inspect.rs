@@ -1,6 +1,6 @@
 //! `modelcell inspect`
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use wasmtime::component::Component;
 
 use crate::config::Options;
 use crate::hooks::{Hook, INTERFACE};
-use crate::load::compile;
 use crate::load::settings::ArtifactSettings;
-use crate::load::unpack::{COMPONENT_FILE, unpack};
-use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of};
+use crate::load::unpack::unpack;
+use crate::load::{compile, open_artifact, read_component};
+use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
 
 /// Say what a component or artifact exports and imports and whether it can run here.
 ///
@@ -30,7 +30,7 @@ impl Inspect {
         if self.file.is_dir() {
             return inspect_directory(&self.file);
         }
-        let file = File::open(&self.file)
+        let file = open_artifact(&self.file)
             .map_err(|e| format!("{} cannot be read: {e}", self.file.display()))?;
         let packed = file.metadata().map_or(0, |metadata| metadata.len());
         let limits = Options::default().resolve(&super::environment)?.limits;
@@ -45,8 +45,7 @@ fn inspect_directory(dir: &Path) -> Result<(), String> {
     println!("files");
     print_files(dir, Path::new(""))?;
     ArtifactSettings::read(dir)?;
-    let path = dir.join(COMPONENT_FILE);
-    let wasm = fs::read(&path).map_err(|_| format!("there is no {COMPONENT_FILE} at the top"))?;
+    let wasm = read_component(dir).map_err(|e| e.to_string())?;
     let report = Report::of_component(&wasm)?;
     report.print();
     match report.unfit {
@@ -71,7 +70,8 @@ fn print_files(dir: &Path, below: &Path) -> Result<(), String> {
         if metadata.is_dir() {
             print_files(dir, &path)?;
         } else {
-            println!("  {}  {}", path.display(), ByteSize(metadata.len()));
+            let shown = printable(&path.to_string_lossy());
+            println!("  {shown}  {}", ByteSize(metadata.len()));
         }
     }
     Ok(())

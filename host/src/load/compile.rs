@@ -44,42 +44,59 @@ pub enum Origin {
 /// The cache of compiled components.
 pub struct CodeCache {
     dir: PathBuf,
+    /// Where files are written before they get their name; on the same file system as `dir`.
+    scratch: PathBuf,
 }
 
 impl CodeCache {
-    /// Opens the cache in `dir`, which is made if it is missing.
+    /// Opens the cache in `dir`, which is made if it is missing. `scratch` is a directory on the same
+    /// file system that somebody cleans up after a crash.
     ///
     /// # Errors
     ///
     /// If the directory cannot be made, or if others than the host's user could write to it.
-    pub fn open(dir: PathBuf) -> io::Result<Self> {
+    pub fn open(dir: PathBuf, scratch: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         check_private(&dir)?;
-        Ok(Self { dir })
+        Ok(Self { dir, scratch })
     }
 
-    /// The compiled form of `wasm`, from the cache or made now. Takes up to seconds of all cores.
-    pub fn compile(
-        &self,
-        engine: &Engine,
-        wasm: &[u8],
-    ) -> Result<(Component, Origin), CompileError> {
+    /// The compiled form of `wasm` if it is in the cache.
+    pub fn find(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
+        Entry::new(&self.dir, engine, wasm).load(engine)
+    }
+
+    /// Compiles `wasm` and keeps the result. Takes up to seconds of all cores.
+    ///
+    /// # Errors
+    ///
+    /// If `wasm` is not a component that this engine can run.
+    pub fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, CompileError> {
         check_kind(wasm)?;
         let entry = Entry::new(&self.dir, engine, wasm);
-        if let Some(component) = entry.load(engine) {
-            return Ok((component, Origin::Cache));
-        }
         let code = engine
             .precompile_component(wasm)
             .map_err(|e| CompileError::Invalid(format!("{e:#}")))?;
-        if let Err(error) = entry.store(&code) {
+        if let Err(error) = entry.store(&code, &self.scratch) {
             tracing::warn!(%error, "compiled code could not be kept; it is compiled again next time");
         }
         let component = match entry.load(engine) {
             Some(component) => component,
             None => from_memory(engine, &code)?,
         };
-        Ok((component, Origin::Compiler))
+        drop(code);
+        release_memory();
+        Ok(component)
+    }
+}
+
+/// Gives what the compiler has freed back to the system. It takes hundreds of megabytes for a large
+/// component, and glibc would keep most of that for later.
+fn release_memory() {
+    // SAFETY: the function may be called at any time, from any thread.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
@@ -161,22 +178,19 @@ impl Entry {
     }
 
     /// Writes the code, then the digest, each by renaming a finished file.
-    fn store(&self, code: &[u8]) -> io::Result<()> {
+    fn store(&self, code: &[u8], scratch: &Path) -> io::Result<()> {
         // A digest of older code beside newer code would only look like damage, but be thorough.
         match fs::remove_file(&self.digest) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        write_by_rename(&self.code, code)?;
-        write_by_rename(&self.digest, hex(&Sha256::digest(code)).as_bytes())
+        write_by_rename(&self.code, code, scratch)?;
+        write_by_rename(&self.digest, hex(&Sha256::digest(code)).as_bytes(), scratch)
     }
 }
 
-fn write_by_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".writing-")
-        .tempfile_in(dir)?;
+fn write_by_rename(path: &Path, bytes: &[u8], scratch: &Path) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(scratch)?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
     file.persist(path)?;

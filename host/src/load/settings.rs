@@ -13,6 +13,9 @@ use crate::config::{Span, parse_toml};
 /// The settings file's name in an artifact.
 pub const SETTINGS_FILE: &str = "modelcell.toml";
 
+/// No guest runs in less.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(1);
+
 /// The largest settings file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
@@ -48,7 +51,15 @@ impl ArtifactSettings {
         }
         let text = std::fs::read_to_string(&path)
             .map_err(|e| format!("{SETTINGS_FILE} cannot be read: {e}"))?;
-        parse_toml(&text).map_err(|e| format!("{SETTINGS_FILE} is not valid: {e}"))
+        let settings: Self =
+            parse_toml(&text).map_err(|e| format!("{SETTINGS_FILE} is not valid: {e}"))?;
+        match settings.cell_memory {
+            Some(size) if size < LEAST_MEMORY => Err(format!(
+                "{SETTINGS_FILE} is not valid: cell-memory is {size}, but must be at least \
+                 {LEAST_MEMORY}"
+            )),
+            _ => Ok(settings),
+        }
     }
 
     /// The cell's memory in bytes: the artifact's wish, at most `ceiling`.
@@ -96,6 +107,11 @@ mod tests {
             parse("cell-memroy = '1GiB'")
                 .unwrap_err()
                 .contains("cell-memroy")
+        );
+        assert!(
+            parse("cell-memory = '1KiB'")
+                .unwrap_err()
+                .contains("1.0 MiB")
         );
         assert!(
             parse("cell-memory = 'much'")

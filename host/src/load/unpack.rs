@@ -2,8 +2,8 @@
 //!
 //! The archive is hostile. Nothing is written outside of the target directory, because only plain
 //! names are accepted and only regular files and directories are made; so no link exists that a
-//! later entry could follow. Every size that the archive states or implies is bounded before
-//! anything is read or written for it. The format is told by the content, not by the name.
+//! later entry could follow. Sizes, counts and depths are bounded, those included that an archive
+//! only implies. The format is told by the content, not by the name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -20,12 +20,15 @@ pub const COMPONENT_FILE: &str = "model.wasm";
 /// A pax header holds a few names and times; this is far more than any real one needs.
 const PAX_LIMIT: u64 = 64 * 1024;
 
+/// Folders in folders: a long path costs the archive a few bytes and the disk a folder a part.
+const DEPTH_LIMIT: usize = 32;
+
 /// What an artifact may unpack to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnpackLimits {
     /// Bytes of the unpacked archive.
     pub total_bytes: u64,
-    /// Files and directories.
+    /// Files and directories, those that a path implies included.
     pub entries: usize,
     /// Bytes of one entry's path.
     pub path_bytes: usize,
@@ -53,11 +56,17 @@ pub enum UnpackError {
     #[error("the artifact unpacks to more than {}, the limit of --max-unpacked", ByteSize(*.0))]
     TooLarge(u64),
     /// More files than allowed.
-    #[error("the artifact holds more than {0} files, the limit of --max-files")]
+    #[error("the artifact holds more than {0} files and folders, the limit of --max-files")]
     TooMany(usize),
     /// A path longer than allowed.
     #[error("the artifact holds a path of more than {0} bytes")]
     PathTooLong(usize),
+    /// A path with more folders than allowed.
+    #[error("the artifact holds a path of more than {DEPTH_LIMIT} folders")]
+    PathTooDeep,
+    /// An extended header larger than any real one.
+    #[error("the artifact holds an extended header of more than {0} bytes")]
+    HeaderTooLarge(u64),
     /// The host could not write what was unpacked.
     #[error("the artifact could not be unpacked: {0}")]
     Storage(io::Error),
@@ -85,7 +94,13 @@ fn copy_component(file: impl Read, into: &Path, limits: &UnpackLimits) -> Result
 
 fn unpack_tar(reader: impl Read, into: &Path, limits: &UnpackLimits) -> Result<(), UnpackError> {
     let mut archive = Archive::new(Bounded::new(reader, limits.total_bytes));
-    let unpacked = unpack_entries(&mut archive, into, limits);
+    let mut unpacker = Unpacker {
+        into,
+        limits,
+        made: 0,
+        headers: 0,
+    };
+    let unpacked = unpacker.unpack(&mut archive);
     let mut reader = archive.into_inner();
     // The rest is read for gzip's checksum, which comes last.
     unpacked
@@ -105,71 +120,105 @@ enum CopyError {
     Refused(UnpackError),
 }
 
-fn unpack_entries<R: Read>(
-    archive: &mut Archive<R>,
-    into: &Path,
-    limits: &UnpackLimits,
-) -> Result<(), CopyError> {
-    let (mut count, mut headers) = (0, 0);
-    let mut long_name = None;
-    // Raw, because otherwise the library reads extended headers of any size into memory.
-    for entry in archive.entries().map_err(CopyError::Read)?.raw(true) {
-        let mut entry = entry.map_err(CopyError::Read)?;
-        let kind = entry.header().entry_type();
-        // Extended headers come before their entries, and are counted apart from them.
-        let counter = match kind {
-            EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName => &mut headers,
-            _ => &mut count,
-        };
-        *counter += 1;
-        if *counter > limits.entries {
-            return Err(CopyError::Refused(UnpackError::TooMany(limits.entries)));
-        }
-        match kind {
-            EntryType::XGlobalHeader => {}
-            EntryType::XHeader => long_name = pax_path(&mut entry)?.or(long_name),
-            EntryType::GNULongName => {
-                let name = read_header(&mut entry, limits.path_bytes as u64 + 1)?;
-                long_name = Some(name.strip_suffix(b"\0").map(<[u8]>::to_vec).unwrap_or(name));
-            }
-            kind => {
-                let name = match long_name.take() {
-                    Some(name) => name,
-                    None => entry.path_bytes().into_owned(),
-                };
-                let path = checked_path(&name, limits)?;
-                unpack_entry(&mut entry, kind, &path, into)?;
-            }
-        }
-    }
-    if count + headers == 0 {
-        let nothing = UnpackError::Damaged("it is neither gzip nor tar, or holds nothing".into());
-        return Err(CopyError::Refused(nothing));
-    }
-    Ok(())
+struct Unpacker<'a> {
+    into: &'a Path,
+    limits: &'a UnpackLimits,
+    /// Files and directories made so far.
+    made: usize,
+    /// Extended headers read so far. They come before their entries and make nothing themselves.
+    headers: usize,
 }
 
-fn unpack_entry<R: Read>(
-    entry: &mut Entry<'_, R>,
-    kind: EntryType,
-    path: &Path,
-    into: &Path,
-) -> Result<(), CopyError> {
-    let target = into.join(path);
-    match kind {
-        EntryType::Directory => make_dirs(&target).map_err(CopyError::Write),
-        EntryType::Regular | EntryType::Continuous => {
-            if path.as_os_str().is_empty() {
-                return Err(forbidden("a file without a name", path));
+impl Unpacker<'_> {
+    fn unpack<R: Read>(&mut self, archive: &mut Archive<R>) -> Result<(), CopyError> {
+        let mut long_name = None;
+        let mut empty = true;
+        // Raw, because otherwise the library reads extended headers of any size into memory.
+        for entry in archive.entries().map_err(CopyError::Read)?.raw(true) {
+            let mut entry = entry.map_err(CopyError::Read)?;
+            empty = false;
+            match entry.header().entry_type() {
+                EntryType::XGlobalHeader => self.count_header()?,
+                EntryType::XHeader => {
+                    self.count_header()?;
+                    long_name = pax_path(&mut entry)?.or(long_name);
+                }
+                EntryType::GNULongName => {
+                    self.count_header()?;
+                    long_name = Some(gnu_name(&mut entry, self.limits.path_bytes)?);
+                }
+                kind => {
+                    let name = match long_name.take() {
+                        Some(name) => name,
+                        None => entry.path_bytes().into_owned(),
+                    };
+                    let path = checked_path(&name, self.limits)?;
+                    self.make(&mut entry, kind, &path)?;
+                }
             }
-            if let Some(parent) = target.parent() {
-                make_dirs(parent).map_err(CopyError::Write)?;
-            }
-            write_file(entry, &target)
         }
-        EntryType::Link | EntryType::Symlink => Err(forbidden("a link", path)),
-        EntryType::Char | EntryType::Block | EntryType::Fifo => Err(forbidden("a device", path)),
-        _ => Err(forbidden("an entry of an unusual kind", path)),
+        if empty {
+            let nothing = "it is neither gzip nor tar, or holds nothing".to_owned();
+            return Err(CopyError::Refused(UnpackError::Damaged(nothing)));
+        }
+        Ok(())
+    }
+
+    fn make<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        kind: EntryType,
+        path: &Path,
+    ) -> Result<(), CopyError> {
+        match kind {
+            EntryType::Directory => self.make_dirs(path),
+            EntryType::Regular | EntryType::Continuous => {
+                if path.as_os_str().is_empty() {
+                    return Err(forbidden("a file without a name", path));
+                }
+                self.make_dirs(path.parent().unwrap_or(Path::new("")))?;
+                self.count_made()?;
+                write_file(entry, &self.into.join(path))
+            }
+            EntryType::Link | EntryType::Symlink => Err(forbidden("a link", path)),
+            EntryType::Char | EntryType::Block | EntryType::Fifo => {
+                Err(forbidden("a device", path))
+            }
+            _ => Err(forbidden("an entry of an unusual kind", path)),
+        }
+    }
+
+    /// Makes the directory `path` and those above it, one by one so that each is counted.
+    fn make_dirs(&mut self, path: &Path) -> Result<(), CopyError> {
+        let mut dir = self.into.to_owned();
+        for part in path.components() {
+            dir.push(part);
+            match fs::DirBuilder::new().mode(0o700).create(&dir) {
+                Ok(()) => self.count_made()?,
+                Err(_) if dir.is_dir() => {}
+                Err(error) => return Err(CopyError::Write(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn count_made(&mut self) -> Result<(), CopyError> {
+        self.made += 1;
+        self.check(self.made)
+    }
+
+    fn count_header(&mut self) -> Result<(), CopyError> {
+        self.headers += 1;
+        self.check(self.headers)
+    }
+
+    fn check(&self, count: usize) -> Result<(), CopyError> {
+        if count > self.limits.entries {
+            return Err(CopyError::Refused(UnpackError::TooMany(
+                self.limits.entries,
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -196,6 +245,9 @@ fn checked_path(name: &[u8], limits: &UnpackLimits) -> Result<PathBuf, CopyError
             }
         }
     }
+    if path.components().count() > DEPTH_LIMIT {
+        return Err(CopyError::Refused(UnpackError::PathTooDeep));
+    }
     Ok(path)
 }
 
@@ -218,21 +270,26 @@ fn pax_path<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Vec<u8>>, CopyEr
     Ok(None)
 }
 
+/// The path in GNU tar's header for long names, which ends it with a zero byte.
+fn gnu_name<R: Read>(entry: &mut Entry<'_, R>, limit: usize) -> Result<Vec<u8>, CopyError> {
+    if entry.size() > limit as u64 + 1 {
+        return Err(CopyError::Refused(UnpackError::PathTooLong(limit)));
+    }
+    let mut name = read_header(entry, limit as u64 + 1)?;
+    if name.last() == Some(&0) {
+        name.pop();
+    }
+    Ok(name)
+}
+
 /// An extended header, which must be read into memory whole.
 fn read_header<R: Read>(entry: &mut Entry<'_, R>, limit: u64) -> Result<Vec<u8>, CopyError> {
     if entry.size() > limit {
-        return Err(CopyError::Refused(UnpackError::PathTooLong(limit as usize)));
+        return Err(CopyError::Refused(UnpackError::HeaderTooLarge(limit)));
     }
     let mut bytes = Vec::new();
     entry.read_to_end(&mut bytes).map_err(CopyError::Read)?;
     Ok(bytes)
-}
-
-fn make_dirs(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
 }
 
 fn write_file(from: &mut impl Read, path: &Path) -> Result<(), CopyError> {

@@ -20,8 +20,12 @@ use super::limits::CellLimits;
 use super::{CellCode, Sandbox};
 use crate::hooks::{self, GuestError, GuestModel, Hook, HookTimes, Payload, Request};
 
-/// Handles that a guest may hold at a time (open files, streams, timers).
-const HANDLES: usize = 10_000;
+/// Handles that a guest may hold at a time (open files, streams, timers). An open file is one of the
+/// host's too, of which it has a few thousand for all cells and connections.
+const HANDLES: usize = 256;
+
+/// Random bytes that a guest may ask for at once: the host makes them without a break.
+const RANDOM_BYTES: u64 = 64 * 1024;
 
 /// The longest text of a guest's error that reaches a caller, in characters. SageMaker shows at
 /// most about 2,000 characters of a container's answer.
@@ -74,6 +78,9 @@ pub enum HookFault {
         /// Bytes that a cell may hold.
         limit: usize,
     },
+    /// The host itself has no memory or address space left for the cell.
+    #[error("could not run: the host is out of memory or of mappings (vm.max_map_count)")]
+    HostOutOfMemory,
     /// The deadline passed.
     #[error("did not finish in time")]
     Deadline,
@@ -269,6 +276,7 @@ fn new_store(
     let wasi = WasiCtx::builder()
         .stdout(log.stream(Stream::Stdout))
         .stderr(log.stream(Stream::Stderr))
+        .max_random_size(RANDOM_BYTES)
         .preopened_dir(&spec.model_dir, hooks::MODEL_DIR, FsPerms::ReadOnly)?
         .build();
     let mut table = ResourceTable::new();
@@ -301,6 +309,10 @@ fn fault_of(store: &mut Store<CellState>, error: &wasmtime::Error) -> HookFault 
             limit: limits.memory_limit(),
         };
     }
+    let os_error = error.downcast_ref::<std::io::Error>();
+    if os_error.is_some_and(|e| e.kind() == std::io::ErrorKind::OutOfMemory) {
+        return HookFault::HostOutOfMemory;
+    }
     HookFault::Trapped(if let Some(denied) = error.downcast_ref::<DeniedCall>() {
         format!("it {denied}")
     } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
@@ -324,9 +336,9 @@ fn report(spec: &CellSpec, hook: Hook, fault: &HookFault, last_stderr: Option<St
             GuestError::InvalidInput(_)
             | GuestError::UnsupportedContentType(_)
             | GuestError::UnsupportedAccept(_),
-        ) => tracing::debug!(model = %spec.model, %hook, "{hook} {fault}"),
+        ) => tracing::debug!(model = &*spec.model, %hook, "{hook} {fault}"),
         _ => tracing::error!(
-            model = %spec.model,
+            model = &*spec.model,
             %hook,
             last_stderr = last_stderr.as_deref().unwrap_or(""),
             "{hook} {fault}"

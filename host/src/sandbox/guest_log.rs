@@ -2,8 +2,8 @@
 //! model.
 //!
 //! A guest is hostile: a request may print at most a fixed number of bytes (the rest is counted and
-//! dropped, the guest is not told), a line is cut at [`LINE_LIMIT`], and control characters are
-//! escaped so that a line cannot forge another one.
+//! dropped, the guest is not told), a line is cut at [`LINE_LIMIT`], and it is logged as a quoted
+//! field, so that it cannot pass for one of the host's own.
 
 use std::io;
 use std::pin::Pin;
@@ -80,7 +80,7 @@ impl GuestLog {
         state.emit_rest(Stream::Stderr);
         if state.dropped > 0 {
             tracing::warn!(
-                model = %state.model,
+                model = &*state.model,
                 dropped_bytes = state.dropped,
                 "the model printed more than {} bytes in one request; the rest was dropped",
                 state.limit,
@@ -142,17 +142,20 @@ impl State {
 
     fn emit_rest(&mut self, stream: Stream) {
         let buffer = std::mem::take(self.buffer(stream));
-        let line = printable(&String::from_utf8_lossy(&buffer));
+        let text = String::from_utf8_lossy(&buffer);
+        let line = text.trim_end_matches('\r');
         if line.is_empty() {
             return;
         }
+        let model = &*self.model;
+        // As fields, which are quoted and escaped: the guest's words must not pass for the host's.
         match stream {
-            Stream::Stdout => tracing::info!(model = %self.model, stream = "stdout", "{line}"),
+            Stream::Stdout => tracing::info!(model, stream = "stdout", line, "output"),
             Stream::Stderr => {
-                tracing::info!(model = %self.model, stream = "stderr", "{line}");
+                tracing::info!(model, stream = "stderr", line, "output");
                 // Rust's hint about RUST_BACKTRACE follows the line that matters.
                 if !line.starts_with("note: ") {
-                    self.last_error_line = Some(line);
+                    self.last_error_line = Some(line.to_owned());
                 }
             }
         }

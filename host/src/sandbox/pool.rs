@@ -3,7 +3,8 @@
 //! A cell that has answered goes back and serves the next request; the most recently used one goes
 //! out first, so that its memory is still in the processor's caches. When none is free a new one is
 //! made, up to the limit, which costs an instantiation and a run of `model_fn`. Beyond that,
-//! requests wait until their deadline.
+//! requests wait, but no more than [`QUEUE`] of them and none longer than half of its time: one that
+//! gets its cell at the last moment would be ended half-way, and its cell with it, for nothing.
 //!
 //! [`Lease`] is the only way to a cell. Only [`Lease::invoke`] that ended well puts the cell back;
 //! dropping a lease in any other way drops the cell.
@@ -17,6 +18,9 @@ use super::cell::{Cell, CellError, CellSpec, Invocation};
 use super::{CellCode, Sandbox};
 use crate::hooks::Request;
 
+/// Requests that may wait for a cell of one model, as multi-model-server's job queue has it.
+const QUEUE: usize = 100;
+
 /// The cells of one model.
 pub struct CellPool {
     sandbox: Arc<Sandbox>,
@@ -24,12 +28,14 @@ pub struct CellPool {
     spec: CellSpec,
     idle: Mutex<Vec<Cell>>,
     permits: Arc<Semaphore>,
+    /// As many as may wait.
+    queue: Semaphore,
 }
 
 /// Why no cell could be leased.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// All cells were busy until the deadline.
+    /// All cells were busy for too long, or too many requests wait for one.
     #[error("all cells of the model are busy")]
     Busy,
     /// A further cell could not be made.
@@ -54,15 +60,19 @@ impl CellPool {
             spec,
             idle: Mutex::new(vec![first]),
             permits: Arc::new(Semaphore::new(max_cells)),
+            queue: Semaphore::new(QUEUE),
         }))
     }
 
-    /// Lends a cell, waiting for one until `deadline`.
+    /// Lends a cell for a request that must be done at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Busy`], or why a further cell could not be made.
     pub async fn lease(self: &Arc<Self>, deadline: Instant) -> Result<Lease, LeaseError> {
-        let acquired = timeout_at(deadline, self.permits.clone().acquire_owned()).await;
-        // The semaphore is never closed, so the inner error does not happen; busy is what it means.
-        let Ok(Ok(permit)) = acquired else {
-            return Err(LeaseError::Busy);
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait(deadline).await?,
         };
         let idle = self.lock().pop();
         let cell = match idle {
@@ -74,6 +84,17 @@ impl CellPool {
             cell,
             _permit: permit,
         })
+    }
+
+    async fn wait(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, LeaseError> {
+        let _place = self.queue.try_acquire().map_err(|_| LeaseError::Busy)?;
+        let now = Instant::now();
+        let until = now + deadline.saturating_duration_since(now) / 2;
+        match timeout_at(until, self.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            // The semaphore is never closed, so this is the end of the wait.
+            _ => Err(LeaseError::Busy),
+        }
     }
 
     /// Bytes of machine code that the cells share.

@@ -127,12 +127,22 @@ fn limits_hold_wherever_the_bytes_are() {
     let long = entry(EntryType::GNULongName, b"l", &big);
     assert!(matches!(error_of(&long), UnpackError::PathTooLong(_)));
     let long = entry(EntryType::XHeader, b"x", &big);
-    assert!(matches!(error_of(&long), UnpackError::PathTooLong(_)));
+    assert!(matches!(error_of(&long), UnpackError::HeaderTooLarge(_)));
 
     let many: Vec<u8> = (0..20)
         .flat_map(|n| file(format!("{n}").as_bytes()))
         .collect();
     assert!(matches!(error_of(&ended(many)), UnpackError::TooMany(5)));
+}
+
+#[test]
+fn folders_that_a_path_implies_count() {
+    let implied = ended(file(b"a/b/c/d/e/f"));
+    assert!(matches!(error_of(&implied), UnpackError::TooMany(5)));
+    let twice = ended([file(b"a/b/c/x"), file(b"a/b/c/y")].concat());
+    unpack_bytes(&twice).1.unwrap();
+    let deep = ended(file(b"a/".repeat(40).as_slice()));
+    assert!(matches!(error_of(&deep), UnpackError::PathTooDeep));
 }
 
 #[test]
