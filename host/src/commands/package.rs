@@ -1,7 +1,7 @@
 //! `modelcell package`
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -11,6 +11,8 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::inspect::Report;
+use crate::config::Options;
+use crate::load::open_artifact;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::COMPONENT_FILE;
 
@@ -35,7 +37,10 @@ pub struct Package {
 
 impl Package {
     pub(super) fn run(self) -> Result<(), String> {
-        let wasm = fs::read(&self.component).map_err(|e| cannot_read(&self.component, &e))?;
+        let mut wasm = Vec::new();
+        open_artifact(&self.component)
+            .and_then(|mut file| file.read_to_end(&mut wasm))
+            .map_err(|e| cannot_read(&self.component, &e))?;
         let report = Report::of_component(&wasm)?;
         if let Some(reason) = report.unfit {
             return Err(format!("{} cannot run: {reason}", self.component.display()));
@@ -51,6 +56,7 @@ impl Package {
             }
             ArtifactSettings::read(dir)?;
         }
+        warn_of_limits(&files)?;
         self.write(&wasm, &files)
             .map_err(|e| format!("{} cannot be written: {e}", self.output.display()))?;
         let size = fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
@@ -89,6 +95,31 @@ impl Package {
         temporary.persist(&self.output)?;
         Ok(())
     }
+}
+
+/// Says what a host with the default limits would refuse; the operator may have raised them.
+fn warn_of_limits(files: &[PathBuf]) -> Result<(), String> {
+    let limits = Options::default()
+        .resolve(&super::environment)?
+        .limits
+        .unpack;
+    // The component is a file, too.
+    if files.len() >= limits.entries {
+        tracing::warn!(
+            "{} files are more than a host takes by default (--max-files {})",
+            files.len() + 1,
+            limits.entries
+        );
+    }
+    let long = |file: &&PathBuf| file.as_os_str().len() > limits.path_bytes;
+    if let Some(file) = files.iter().find(long) {
+        tracing::warn!(
+            "the path {} is longer than the {} bytes that a host takes",
+            file.display(),
+            limits.path_bytes
+        );
+    }
+    Ok(())
 }
 
 /// Adds a file without its owner, mode and time, which say nothing to a model.
