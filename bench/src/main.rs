@@ -9,7 +9,7 @@ use modelcell_bench::server::Server;
 use modelcell_bench::subject::{NAME, Subject};
 
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(4);
 const WARM_UP: Duration = Duration::from_secs(1);
 const BARE_CALLS: u32 = 50_000;

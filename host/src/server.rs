@@ -2,13 +2,14 @@
 //!
 //! `/ping` and `GET /models` touch nothing that blocks, so they answer at once whatever models do.
 
+mod relay;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use http_body_util::Limited;
 use hyper::body::{Body, Incoming};
 use hyper::header::EXPECT;
 use hyper::server::conn::http1;
@@ -27,6 +28,7 @@ use crate::invoke::{Target, invoke};
 use crate::manage;
 use crate::response::{self, Reply};
 use crate::route::{Route, route};
+use relay::Relayed;
 
 /// How long a client may take to send a request's headers, or keep a connection idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -110,7 +112,7 @@ fn serve_connection(
                 async move { Ok::<_, Infallible>(service.answer(request).await) }
             }),
         );
-    let connection = graceful.watch(connection);
+    let connection = Relayed::new(graceful.watch(connection));
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
@@ -175,20 +177,47 @@ impl Service {
             discard(&mut body).await;
             return Err(Error::BodyTooLarge(limit));
         }
-        let limited = Limited::new(&mut body, usize::try_from(limit).unwrap_or(usize::MAX));
         let time = self.host.settings.limits.request_timeout;
-        match timeout(time, limited.collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                discard(&mut body).await;
-                Err(Error::BodyTooLarge(limit))
+        let read = timeout(time, collect(&mut body, limit)).await;
+        let result = read.unwrap_or(Err(Error::BodyTimeout));
+        if let Err(Error::BodyTooLarge(_)) = result {
+            discard(&mut body).await;
+        }
+        result
+    }
+}
+
+/// All of a body of at most `limit` bytes.
+async fn collect(body: &mut Incoming, limit: u64) -> Result<Bytes, Error> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    // A body that came with its headers is whole after one frame. Asking for another would put this
+    // task to sleep and wake another thread only to hear that there is none.
+    while !body.is_end_stream() {
+        let frame = match body.frame().await {
+            Some(Ok(frame)) => frame,
+            Some(Err(_)) => {
+                return Err(Error::BadRequest(
+                    "the request's body ended before its stated length".into(),
+                ));
             }
-            Ok(Err(_)) => Err(Error::BadRequest(
-                "the request's body ended before its stated length".into(),
-            )),
-            Err(_) => Err(Error::BodyTimeout),
+            None => break,
+        };
+        // Trailers say nothing to a model.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if (all.len() + first.len() + data.len()) as u64 > limit {
+            return Err(Error::BodyTooLarge(limit));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
         }
     }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// Reads a body that is refused and throws it away, within bounds. Most clients write all of a body
