@@ -6,18 +6,14 @@
 //! compiled side by side, but no more than there are processors, because each keeps them busy.
 
 pub mod compile;
+pub mod files;
 pub mod settings;
 pub mod unpack;
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use wasmtime::component::Component;
@@ -25,11 +21,9 @@ use wasmtime::component::Component;
 use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
 use crate::workspace::Workspace;
 use compile::{CompileError, Origin};
+use files::{ModelFiles, read_component, unpack_into};
 use settings::ArtifactSettings;
-use unpack::{COMPONENT_FILE, UnpackError, UnpackLimits};
-
-/// The largest component, in bytes. One made from Python has about 20 MB.
-const COMPONENT_LIMIT: u64 = 64 << 20;
+use unpack::UnpackLimits;
 
 /// Where an artifact lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +75,7 @@ pub struct Loaded {
 impl Loaded {
     /// Closes when the model has been dropped and everything of it is gone, its files included.
     pub fn ended(&self) -> watch::Receiver<()> {
-        match &self.files.ended {
-            Some(sender) => sender.subscribe(),
-            None => watch::channel(()).1,
-        }
+        self.files.ended()
     }
 }
 
@@ -150,8 +141,23 @@ impl Loader {
     /// [`LoadError`]; nothing of the model is left then.
     pub async fn load(&self, name: &str, source: Source) -> Result<Loaded, LoadError> {
         let begin = Instant::now();
-        let end = begin + self.limits.load_timeout;
         let files = self.unpack(source).await?;
+        let mut ended = files.ended();
+        let result = self.load_files(name, files, begin).await;
+        if result.is_err() {
+            // Nothing is ever sent: this returns when the files are gone.
+            let _ = ended.changed().await;
+        }
+        result
+    }
+
+    async fn load_files(
+        &self,
+        name: &str,
+        files: ModelFiles,
+        begin: Instant,
+    ) -> Result<Loaded, LoadError> {
+        let end = begin + self.limits.load_timeout;
         let unpacked = begin.elapsed();
         check_time(end, "unpacking the artifact")?;
         let (component, settings, origin) = self.compile(files.path.clone()).await?;
@@ -237,120 +243,6 @@ fn check_time(end: Instant, step: &'static str) -> Result<(), LoadError> {
     Err(LoadError::Deadline(step))
 }
 
-/// A model's directory.
-struct ModelFiles {
-    path: PathBuf,
-    /// If it was unpacked for the model, and not somebody else's.
-    unpacked: Option<TempDir>,
-    ended: Option<watch::Sender<()>>,
-}
-
-impl ModelFiles {
-    fn new(path: PathBuf, unpacked: Option<TempDir>) -> Self {
-        Self {
-            path,
-            unpacked,
-            ended: Some(watch::Sender::new(())),
-        }
-    }
-}
-
-impl Drop for ModelFiles {
-    /// Removing thousands of files takes a while, which must not be the time of a thread that serves
-    /// requests.
-    fn drop(&mut self) {
-        let (unpacked, ended) = (self.unpacked.take(), self.ended.take());
-        if let (Some(dir), Ok(runtime)) = (unpacked, Handle::try_current()) {
-            runtime.spawn_blocking(move || {
-                drop(dir);
-                drop(ended);
-            });
-        }
-    }
-}
-
-/// Opens a regular file; anything else is [`io::ErrorKind::InvalidInput`]. Opening a FIFO, for one,
-/// would otherwise wait for ever.
-pub fn open_artifact(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    Ok(file)
-}
-
-fn unpack_into(
-    workspace: &Workspace,
-    archive: &Path,
-    limits: &UnpackLimits,
-) -> Result<ModelFiles, LoadError> {
-    let file = open_artifact(archive).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => LoadError::NotFound(shown(archive)),
-        io::ErrorKind::InvalidInput => {
-            LoadError::InvalidArtifact(format!("{} is not a regular file", shown(archive)))
-        }
-        kind => LoadError::Internal(format!("{} cannot be opened: {kind}", shown(archive))),
-    })?;
-    let dir = workspace
-        .new_model_dir()
-        .map_err(|e| LoadError::Storage(format!("no directory for the model: {}", e.kind())))?;
-    unpack::unpack(file, dir.path(), limits).map_err(|error| match error {
-        UnpackError::Storage(_) => LoadError::Storage(error.to_string()),
-        _ => LoadError::InvalidArtifact(error.to_string()),
-    })?;
-    Ok(ModelFiles::new(dir.path().to_owned(), Some(dir)))
-}
-
-/// The component's bytes.
-///
-/// # Errors
-///
-/// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
-pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
-    let path = dir.join(COMPONENT_FILE);
-    let metadata = match std::fs::symlink_metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(_) => return Err(LoadError::InvalidArtifact(no_component(dir))),
-    };
-    if !metadata.is_file() {
-        return Err(LoadError::InvalidArtifact(format!(
-            "{COMPONENT_FILE} is not a regular file"
-        )));
-    }
-    if metadata.len() > COMPONENT_LIMIT {
-        return Err(LoadError::InvalidArtifact(format!(
-            "{COMPONENT_FILE} is larger than {}",
-            bytesize::ByteSize(COMPONENT_LIMIT)
-        )));
-    }
-    std::fs::read(&path).map_err(|e| {
-        LoadError::InvalidArtifact(format!("{COMPONENT_FILE} cannot be read: {}", e.kind()))
-    })
-}
-
-/// Says where the component is if it is one folder too deep, the most common mistake in packing.
-fn no_component(dir: &Path) -> String {
-    let mut text = format!("the artifact has no {COMPONENT_FILE} at its top");
-    let folders = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    for folder in folders {
-        if folder.path().join(COMPONENT_FILE).is_file() {
-            let name = crate::sandbox::printable(&folder.file_name().to_string_lossy());
-            text.push_str(&format!(
-                " but has {name}/{COMPONENT_FILE}: pack the folder's content, not the folder \
-                 (tar -C {name} -czf NAME.tar.gz .)"
-            ));
-            break;
-        }
-    }
-    text
-}
-
 fn compile_error(error: CompileError) -> LoadError {
     LoadError::InvalidArtifact(error.to_string())
 }
@@ -365,13 +257,6 @@ fn sandbox_error(error: SandboxError) -> LoadError {
 /// A bug or a shutdown, not something that a user can mend.
 fn internal(error: impl std::fmt::Display) -> LoadError {
     LoadError::Internal(format!("the load was interrupted: {error}"))
-}
-
-/// A file's own name: paths of the host are not for callers.
-fn shown(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> f64 {

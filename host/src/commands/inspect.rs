@@ -10,9 +10,10 @@ use wasmtime::component::Component;
 
 use crate::config::Options;
 use crate::hooks::{Hook, INTERFACE};
+use crate::load::compile;
+use crate::load::files::{open_artifact, read_component};
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
-use crate::load::{compile, open_artifact, read_component};
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
 
 /// Say what a component or artifact exports and imports and whether it can run here.

@@ -12,7 +12,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::inspect::Report;
 use crate::config::Options;
-use crate::load::open_artifact;
+use crate::load::files::open_artifact;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::COMPONENT_FILE;
 

@@ -1,0 +1,148 @@
+//! A model's files: the artifact that is opened, the directory that it is unpacked into, the component
+//! in it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::LoadError;
+use super::unpack::{self, COMPONENT_FILE, UnpackError, UnpackLimits};
+use crate::workspace::Workspace;
+
+/// The largest component, in bytes. One made from Python has about 20 MB.
+const COMPONENT_LIMIT: u64 = 64 << 20;
+
+/// A model's directory.
+pub(super) struct ModelFiles {
+    pub(super) path: PathBuf,
+    /// If it was unpacked for the model, and not somebody else's.
+    unpacked: Option<TempDir>,
+    ended: Option<watch::Sender<()>>,
+}
+
+impl ModelFiles {
+    pub(super) fn new(path: PathBuf, unpacked: Option<TempDir>) -> Self {
+        Self {
+            path,
+            unpacked,
+            ended: Some(watch::Sender::new(())),
+        }
+    }
+
+    /// Closes when the files are gone.
+    pub(super) fn ended(&self) -> watch::Receiver<()> {
+        match &self.ended {
+            Some(sender) => sender.subscribe(),
+            None => watch::channel(()).1,
+        }
+    }
+}
+
+impl Drop for ModelFiles {
+    /// Removing thousands of files takes a while, which must not be the time of a thread that serves
+    /// requests.
+    fn drop(&mut self) {
+        let (unpacked, ended) = (self.unpacked.take(), self.ended.take());
+        if let (Some(dir), Ok(runtime)) = (unpacked, Handle::try_current()) {
+            runtime.spawn_blocking(move || {
+                drop(dir);
+                drop(ended);
+            });
+        }
+    }
+}
+
+/// Opens a regular file; anything else is [`io::ErrorKind::InvalidInput`]. Opening a FIFO, for one,
+/// would otherwise wait for ever.
+pub fn open_artifact(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    Ok(file)
+}
+
+/// Unpacks an artifact into a directory of its own.
+pub(super) fn unpack_into(
+    workspace: &Workspace,
+    archive: &Path,
+    limits: &UnpackLimits,
+) -> Result<ModelFiles, LoadError> {
+    let file = open_artifact(archive).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => LoadError::NotFound(shown(archive)),
+        io::ErrorKind::InvalidInput => {
+            LoadError::InvalidArtifact(format!("{} is not a regular file", shown(archive)))
+        }
+        kind => LoadError::Internal(format!("{} cannot be opened: {kind}", shown(archive))),
+    })?;
+    let dir = workspace
+        .new_model_dir()
+        .map_err(|e| LoadError::Storage(format!("no directory for the model: {}", e.kind())))?;
+    unpack::unpack(file, dir.path(), limits).map_err(|error| match error {
+        UnpackError::Storage(_) => LoadError::Storage(error.to_string()),
+        _ => LoadError::InvalidArtifact(error.to_string()),
+    })?;
+    Ok(ModelFiles::new(dir.path().to_owned(), Some(dir)))
+}
+
+/// The component's bytes.
+///
+/// # Errors
+///
+/// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
+pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
+    let path = dir.join(COMPONENT_FILE);
+    let metadata = match std::fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(_) => return Err(LoadError::InvalidArtifact(no_component(dir))),
+    };
+    if !metadata.is_file() {
+        return Err(LoadError::InvalidArtifact(format!(
+            "{COMPONENT_FILE} is not a regular file"
+        )));
+    }
+    if metadata.len() > COMPONENT_LIMIT {
+        return Err(LoadError::InvalidArtifact(format!(
+            "{COMPONENT_FILE} is larger than {}",
+            bytesize::ByteSize(COMPONENT_LIMIT)
+        )));
+    }
+    std::fs::read(&path).map_err(|e| {
+        LoadError::InvalidArtifact(format!("{COMPONENT_FILE} cannot be read: {}", e.kind()))
+    })
+}
+
+/// Says where the component is if it is one folder too deep, the most common mistake in packing.
+fn no_component(dir: &Path) -> String {
+    let mut text = format!("the artifact has no {COMPONENT_FILE} at its top");
+    let folders = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    for folder in folders {
+        if folder.path().join(COMPONENT_FILE).is_file() {
+            let name = crate::sandbox::printable(&folder.file_name().to_string_lossy());
+            text.push_str(&format!(
+                " but has {name}/{COMPONENT_FILE}: pack the folder's content, not the folder \
+                 (tar -C {name} -czf NAME.tar.gz .)"
+            ));
+            break;
+        }
+    }
+    text
+}
+
+/// A file's own name: paths of the host are not for callers.
+fn shown(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
