@@ -17,6 +17,7 @@ use std::thread;
 use modelcell_tests::artifact::{guest_file, misbehave, misbehave_at_load};
 use modelcell_tests::raw::Connection;
 use modelcell_tests::{Reply, Server, Setup, eventually};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 
 /// What the platform does before it loads a model: the artifact, unpacked to NAME/model.
@@ -493,6 +494,29 @@ fn an_unloaded_models_files_are_gone() {
     server.add("bad.tar.gz", misbehave_at_load("failed"));
     assert_eq!(load(&server, "c", "bad.tar.gz").status, 500);
     assert_eq!(models(), 1);
+}
+
+/// 507 is what makes the platform unload other models, so it must mean that the host is short of
+/// something, and what is loaded must go on.
+#[test]
+fn a_load_that_the_host_has_no_addresses_for_is_507() {
+    let server = one_model();
+    load(&server, "a", "m.tar.gz").ok();
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmSize:"));
+    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+    let used: u64 = kilobytes.parse::<u64>().unwrap() * 1024;
+    // A cell's linear memory reserves 4 GiB of addresses, whatever it holds.
+    let limit = Rlimit {
+        current: Some(used + (2 << 30)),
+        maximum: getrlimit(Resource::As).maximum,
+    };
+    let pid = Pid::from_raw(server.pid().cast_signed());
+    prlimit(pid, Resource::As, limit).unwrap();
+    let reply = load(&server, "b", "m.tar.gz");
+    reply.error(507, "OutOfMemoryError", &["model_fn", "out of memory"]);
+    assert_eq!(invoke(&server, "a", "").ok(), "ok");
+    assert_eq!(names(&server.get("/models").json()), ["a"]);
 }
 
 #[test]

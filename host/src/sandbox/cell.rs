@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::random::WasiRandomCtx;
@@ -309,8 +310,7 @@ fn fault_of(store: &mut Store<CellState>, error: &wasmtime::Error) -> HookFault 
             limit: limits.memory_limit(),
         };
     }
-    let os_error = error.downcast_ref::<std::io::Error>();
-    if os_error.is_some_and(|e| e.kind() == std::io::ErrorKind::OutOfMemory) {
+    if error.chain().any(is_out_of_memory) {
         return HookFault::HostOutOfMemory;
     }
     HookFault::Trapped(if let Some(denied) = error.downcast_ref::<DeniedCall>() {
@@ -327,6 +327,13 @@ fn fault_of(store: &mut Store<CellState>, error: &wasmtime::Error) -> HookFault 
     } else {
         error.root_cause().to_string()
     })
+}
+
+/// Whether the kernel refused memory or addresses. wasmtime reports it as rustix does.
+fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    error.downcast_ref::<Errno>() == Some(&Errno::NOMEM)
+        || io.is_some_and(|e| e.kind() == std::io::ErrorKind::OutOfMemory)
 }
 
 /// Logs what went wrong. An error that blames the caller is no fault of the model.

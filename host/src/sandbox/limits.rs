@@ -12,8 +12,12 @@ const TABLE_ENTRIES: usize = 1 << 20;
 /// Core instances in one cell. A component made from Python has about twenty.
 const INSTANCES: usize = 256;
 
-/// Tables, and linear memories, in one cell.
-const TABLES_AND_MEMORIES: usize = 64;
+/// Tables in one cell.
+const TABLES: usize = 64;
+
+/// Linear memories in one cell: real components have one or two. Each reserves 4 GiB of the host's
+/// addresses, whatever it holds.
+const MEMORIES: usize = 8;
 
 /// Counts what a cell holds and refuses what goes beyond.
 #[derive(Debug)]
@@ -89,11 +93,11 @@ impl ResourceLimiter for CellLimits {
     }
 
     fn tables(&self) -> usize {
-        TABLES_AND_MEMORIES
+        TABLES
     }
 
     fn memories(&self) -> usize {
-        TABLES_AND_MEMORIES
+        MEMORIES
     }
 }
 
