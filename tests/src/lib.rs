@@ -5,6 +5,7 @@
 //! - [`raw`]: bytes over TCP, for requests that no client would send
 //! - [`artifact`]: guests and artifacts, sound ones and hostile ones
 //! - [`component`]: components written by hand
+//! - [`manage`]: the model-management API
 //! - [`command`]: the binary's other commands
 //! - [`Log`], [`eventually`]: waiting for something to happen, with a deadline
 
@@ -21,6 +22,7 @@ pub mod command;
 pub mod component;
 mod http;
 mod log;
+pub mod manage;
 pub mod raw;
 mod server;
 mod wait;
