@@ -170,7 +170,7 @@ fn the_server_answers_while_models_loop() {
 
 #[test]
 fn requests_beyond_the_cells_wait_and_are_told_to_come_again() {
-    let server = server(&["--request-timeout", "2s", "--cells-per-model", "1"]);
+    let server = server(&["--request-timeout", "6s", "--cells-per-model", "1"]);
     let client = server.client();
     thread::scope(|scope| {
         let first = scope.spawn(|| client.invoke("bad.tar.gz", "predict:loop"));
