@@ -9,14 +9,11 @@
     reason = "criterion's macros write public items without any"
 )]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use modelcell::config::Options;
 use modelcell::load::{Loader, Source};
-use modelcell::sandbox::Sandbox;
-use modelcell::workspace::Workspace;
 use modelcell_bench::floor::Bare;
 use modelcell_bench::subject::Subject;
 use tokio::time::Instant;
@@ -40,9 +37,7 @@ fn hooks(criterion: &mut Criterion) {
         std::fs::copy(file.path(), model.join(file.file_name())).expect("copies");
     }
     let settings = Options::default().resolve(&|_| None).expect("settings");
-    let workspace = Arc::new(Workspace::open(&dir.path().join("cache")).expect("workspace"));
-    let sandbox = Arc::new(Sandbox::new().expect("engine"));
-    let loader = Loader::new(sandbox, workspace, settings.limits);
+    let loader = Loader::start(&dir.path().join("cache"), settings.limits).expect("loader");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let loaded = runtime
         .block_on(loader.load("bench", Source::Directory(model)))

@@ -6,6 +6,10 @@ mod new;
 mod package;
 mod serve;
 
+use std::ffi::OsString;
+use std::path::Path;
+use std::{fs, io};
+
 use clap::{Parser, Subcommand};
 use tracing::Level;
 
@@ -51,6 +55,16 @@ enum Command {
 /// The process's environment; nothing else in the host reads it.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The names in a directory, in a fixed order.
+fn sorted_names(dir: &Path) -> io::Result<Vec<OsString>> {
+    let entries = fs::read_dir(dir)?;
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
 }
 
 impl Cli {

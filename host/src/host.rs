@@ -6,8 +6,6 @@ use crate::config::Settings;
 use crate::load::Loader;
 use crate::models::Models;
 use crate::repository::Repository;
-use crate::sandbox::Sandbox;
-use crate::workspace::Workspace;
 
 /// The host: its settings, its repository and its models.
 pub struct Host {
@@ -34,13 +32,11 @@ impl Host {
             ),
             None => None,
         };
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
-        let sandbox = Arc::new(Sandbox::new().map_err(|e| e.to_string())?);
-        let loader = Arc::new(Loader::new(sandbox, workspace, settings.limits.clone()));
+        let loader = Loader::start(&settings.cache_dir, settings.limits.clone())?;
         Ok(Self {
             settings,
             repository,
-            models: Models::new(loader),
+            models: Models::new(Arc::new(loader)),
         })
     }
 }

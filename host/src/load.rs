@@ -122,16 +122,20 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// A loader that works in `workspace` under the operator's limits.
-    pub fn new(sandbox: Arc<Sandbox>, workspace: Arc<Workspace>, limits: ModelLimits) -> Self {
+    /// Opens the cache directory and starts the engine, to load models under the operator's limits.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what to mend.
+    pub fn start(cache_dir: &Path, limits: ModelLimits) -> Result<Self, String> {
         let parallel = std::thread::available_parallelism().map_or(1, |n| n.get());
-        Self {
-            sandbox,
-            workspace,
+        Ok(Self {
+            workspace: Arc::new(Workspace::open(cache_dir)?),
+            sandbox: Arc::new(Sandbox::new().map_err(|e| e.to_string())?),
             limits,
             unpacking: Semaphore::new(parallel),
             compiling: Semaphore::new(parallel),
-        }
+        })
     }
 
     /// Loads the model `name` from `source`.

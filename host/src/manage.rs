@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::load::Source;
 use crate::models::Model;
-use crate::repository::{ModelName, Repository, RepositoryError};
+use crate::repository::{ModelName, Repository, RepositoryError, without_ending};
 use crate::response::{self, Reply};
 
 /// Models on a page, unless the caller wants fewer.
@@ -283,10 +283,7 @@ fn name_from_url(url: &str) -> String {
         _ => path.file_name(),
     };
     let name = name.map(|name| name.to_string_lossy()).unwrap_or_default();
-    let plain = [".tar.gz", ".tgz", ".tar", ".wasm"]
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending));
-    plain.unwrap_or(&name).to_owned()
+    without_ending(&name).unwrap_or(&name).to_owned()
 }
 
 /// What a load request's url points to: a name in the repository, or an absolute path in the

@@ -152,7 +152,7 @@ impl Repository {
             } else if (kind.is_file() || kind.is_symlink())
                 && let Ok(relative) = path.strip_prefix(&self.root)
                 && let Some(name) = relative.to_str()
-                && is_artifact(name)
+                && without_ending(name).is_some()
                 && let Ok(name) = ModelName::parse(name)
             {
                 found.push(name);
@@ -162,9 +162,9 @@ impl Repository {
     }
 }
 
-/// Whether a file is an artifact, by its name.
-fn is_artifact(name: &str) -> bool {
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+/// An artifact's file name without its ending; none if it is not an artifact's.
+pub fn without_ending(name: &str) -> Option<&str> {
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))
 }
 
 #[cfg(test)]

@@ -103,15 +103,12 @@ impl Sandbox {
     pub fn link(&self, component: &Component) -> Result<CellCode, SandboxError> {
         let mut unfit = unfit_hooks(&hook_faults(&self.engine, component));
         let linker = match capabilities::link_imports(&self.linker, &self.engine, component) {
-            Ok(linker) => linker,
-            Err(reason) => {
-                unfit.push(reason);
-                self.linker.clone()
+            Ok(linker) if unfit.is_empty() => linker,
+            other => {
+                unfit.extend(other.err());
+                return Err(SandboxError::Unfit(unfit.join("; ")));
             }
         };
-        if !unfit.is_empty() {
-            return Err(SandboxError::Unfit(unfit.join("; ")));
-        }
         let pre = linker
             .instantiate_pre(component)
             .and_then(GuestModelPre::new)

@@ -169,12 +169,11 @@ impl Service {
     /// The whole body, within the limits of size and time.
     async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Error> {
         let limit = self.host.settings.max_body;
-        // A client that asks first (`100-continue`) gets its answer before it sends anything.
-        if body.size_hint().lower() > limit && headers.contains_key(EXPECT) {
-            return Err(Error::BodyTooLarge(limit));
-        }
         if body.size_hint().lower() > limit {
-            discard(&mut body).await;
+            // A client that asks first (`100-continue`) gets its answer before it sends anything.
+            if !headers.contains_key(EXPECT) {
+                discard(&mut body).await;
+            }
             return Err(Error::BodyTooLarge(limit));
         }
         let time = self.host.settings.limits.request_timeout;

@@ -40,6 +40,15 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Asks the server to stop, which it must do well and in time.
+#[track_caller]
+fn stops_within(server: &mut Server, time: Duration) {
+    let begin = Instant::now();
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(begin.elapsed() < time, "{:?}", begin.elapsed());
+}
+
 /// Waits until a request that was sent another way is in its cell.
 fn in_its_cell(server: &Server) {
     eventually("the request is in its cell", || {
@@ -72,14 +81,7 @@ fn sigterm_does_not_wait_for_idle_connections() {
     idle.send("GET /ping HTTP/1.1\r\nHost: m\r\n\r\n")
         .reply()
         .ok();
-    let begin = Instant::now();
-    server.terminate();
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(
-        begin.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        begin.elapsed()
-    );
+    stops_within(&mut server, Duration::from_secs(15));
 }
 
 #[test]
@@ -91,14 +93,7 @@ fn what_does_not_finish_in_time_is_cut_off() {
     let client = server.client().clone();
     let request = thread::spawn(move || client.invocation("m.tar.gz", "predict:loop").try_send());
     in_its_cell(&server);
-    let begin = Instant::now();
-    server.terminate();
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(
-        begin.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        begin.elapsed()
-    );
+    stops_within(&mut server, Duration::from_secs(15));
     server.log().wait_for(&["WARN", "cut off"]);
     assert!(request.join().unwrap().is_err());
 }
@@ -111,14 +106,7 @@ fn a_stop_while_a_model_is_compiled_is_not_held_up() {
     request.send(format!(
         "POST /invocations HTTP/1.1\r\nHost: m\r\nConnection: close\r\n{TARGET_MODEL}: m.tar.gz\r\n\r\n"
     ));
-    let begin = Instant::now();
-    server.terminate();
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(
-        begin.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        begin.elapsed()
-    );
+    stops_within(&mut server, Duration::from_secs(30));
 }
 
 #[test]

@@ -61,11 +61,7 @@ fn inspect_directory(dir: &Path) -> Result<(), String> {
 fn print_files(dir: &Path, below: &Path) -> Result<(), String> {
     let here = dir.join(below);
     let explain = |e: std::io::Error| format!("{} cannot be read: {e}", below.display());
-    let mut names: Vec<_> = fs::read_dir(&here)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.file_name())).collect())
-        .map_err(explain)?;
-    names.sort();
-    for name in names {
+    for name in super::sorted_names(&here).map_err(explain)? {
         let path = below.join(&name);
         let metadata = fs::symlink_metadata(dir.join(&path)).map_err(explain)?;
         if metadata.is_dir() {

@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use tokio::runtime::Runtime;
@@ -11,8 +10,7 @@ use tokio::time::Instant;
 use crate::config::Options;
 use crate::hooks::Request;
 use crate::load::{Loader, Source};
-use crate::sandbox::{Invocation, Sandbox};
-use crate::workspace::Workspace;
+use crate::sandbox::Invocation;
 
 /// Send one request to an artifact in a cell, without a server.
 ///
@@ -52,9 +50,7 @@ impl Invoke {
             ..Options::default()
         };
         let settings = options.resolve(&super::environment)?;
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
-        let sandbox = Arc::new(Sandbox::new().map_err(|e| e.to_string())?);
-        let loader = Loader::new(sandbox, workspace, settings.limits);
+        let loader = Loader::start(&settings.cache_dir, settings.limits)?;
         let body = read_body(&self.body)?;
         let runtime = Runtime::new().map_err(|e| format!("threads cannot be started: {e}"))?;
         let invocation = runtime.block_on(self.invoke(&loader, body))?;

@@ -140,11 +140,7 @@ fn append(
 /// All files below `dir`, relative to it and in a fixed order. Links to files count as files.
 fn find_files(dir: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     let here = dir.join(below);
-    let mut names: Vec<_> = fs::read_dir(&here)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.file_name())).collect())
-        .map_err(|e| cannot_read(&here, &e))?;
-    names.sort();
-    for name in names {
+    for name in super::sorted_names(&here).map_err(|e| cannot_read(&here, &e))? {
         let path = here.join(&name);
         let metadata = fs::metadata(&path).map_err(|e| cannot_read(&path, &e))?;
         if metadata.is_file() {

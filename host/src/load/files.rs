@@ -1,5 +1,5 @@
-//! A model's files: the artifact that is opened, the directory that it is unpacked into, the component
-//! in it.
+//! A model's files: the artifact that is opened, the directory that it is unpacked into, the
+//! component in it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
