@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use modelcell::config::Options;
+use modelcell::load::progress::Progress;
 use modelcell::load::{Loader, Source};
 use modelcell_bench::floor::Bare;
 use modelcell_bench::subject::Subject;
@@ -36,11 +37,15 @@ fn hooks(criterion: &mut Criterion) {
         let file = file.expect("a file");
         std::fs::copy(file.path(), model.join(file.file_name())).expect("copies");
     }
-    let settings = Options::default().resolve(&|_| None).expect("settings");
-    let loader = Loader::start(&dir.path().join("cache"), settings.limits).expect("loader");
+    let options = Options {
+        cache_dir: Some(dir.path().join("cache")),
+        ..Options::default()
+    };
+    let settings = options.resolve(&|_| None).expect("settings");
+    let loader = Loader::local(&settings).expect("loader");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let loaded = runtime
-        .block_on(loader.load("bench", Source::Directory(model)))
+        .block_on(loader.load("bench", Source::Directory(model), &Progress::default()))
         .expect("loads");
     let request = subject.request();
     group.bench_function("a leased cell", |b| {

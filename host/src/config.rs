@@ -3,6 +3,7 @@
 //!
 //! [`Options`] is what may be said, each of it optional; [`Settings`] is what holds.
 
+mod machine;
 mod platform;
 mod values;
 
@@ -16,9 +17,10 @@ use serde::Deserialize;
 
 use crate::load::ModelLimits;
 use crate::load::unpack::UnpackLimits;
+use crate::repository::{Location, ModelName};
 use platform::Platform;
 pub use values::{Span, parse_toml};
-use values::{count, size, time};
+use values::{count, interval, size, time};
 
 /// The longest body that may be allowed. Guests hold a body in memory several times over.
 const BODY_CEILING: ByteSize = ByteSize::gib(1);
@@ -33,9 +35,58 @@ const PATH_LIMIT: usize = 512;
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
-    /// The directory that holds the artifacts. Needed unless SAGEMAKER_MULTI_MODEL is true.
-    #[arg(long, env = "MODELCELL_REPOSITORY", value_name = "DIR")]
-    pub repository: Option<PathBuf>,
+    /// Where the artifacts lie: a directory, or s3://BUCKET/PREFIX/. Needed unless
+    /// SAGEMAKER_MULTI_MODEL is true.
+    #[arg(long, env = "MODELCELL_REPOSITORY", value_name = "DIR|S3-URL")]
+    pub repository: Option<Location>,
+
+    /// The address of an S3-compatible server, such as http://127.0.0.1:9000 [default: AWS's own].
+    #[arg(long, env = "MODELCELL_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+
+    /// Name the bucket in the path and not in the host name, as most S3-compatible servers want it
+    /// [default: true with --s3-endpoint].
+    #[arg(
+        long,
+        env = "MODELCELL_S3_PATH_STYLE",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub s3_path_style: Option<bool>,
+
+    /// How long a loaded model is taken for the newest of its name; then the repository is asked. 0s
+    /// asks before every request [default: 60s].
+    #[arg(long, env = "MODELCELL_REVALIDATE_AFTER", value_name = "TIME")]
+    pub revalidate_after: Option<Span>,
+
+    /// Artifacts that are downloaded at a time [default: 16].
+    #[arg(long, env = "MODELCELL_DOWNLOADS", value_name = "NUMBER")]
+    pub downloads: Option<usize>,
+
+    /// The memory that loaded models may hold together [default: that of the container or machine
+    /// less a reserve].
+    #[arg(long, env = "MODELCELL_MEMORY_BUDGET", value_name = "SIZE")]
+    pub memory_budget: Option<ByteSize>,
+
+    /// How long a model stays after it was loaded, unless nothing else can make room [default: 10s].
+    #[arg(long, env = "MODELCELL_MIN_RESIDENCY", value_name = "TIME")]
+    pub min_residency: Option<Span>,
+
+    /// The disk that artifacts, unpacked models and compiled code may take in the cache directory
+    /// [default: half of what is free at the start].
+    #[arg(long, env = "MODELCELL_DISK_BUDGET", value_name = "SIZE")]
+    pub disk_budget: Option<ByteSize>,
+
+    /// A model that is loaded at the start and never evicted; may be repeated.
+    #[arg(
+        long = "pin",
+        env = "MODELCELL_PIN",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    #[serde(default, rename = "pin")]
+    pub pins: Vec<String>,
 
     /// The address to listen on [default: 127.0.0.1:8080; within SageMaker 0.0.0.0 and its port].
     #[arg(long, env = "MODELCELL_BIND", value_name = "ADDRESS:PORT")]
@@ -101,8 +152,8 @@ pub struct Options {
 /// The settings that hold.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The directory that holds the artifacts.
-    pub repository: Option<PathBuf>,
+    /// Where the artifacts lie.
+    pub repository: Option<RepositoryOptions>,
     /// SageMaker's multi-model mode: the platform says what to load.
     pub multi_model: bool,
     /// The address to listen on.
@@ -117,8 +168,31 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Bytes that loaded models may hold in memory together.
+    pub memory_budget: u64,
+    /// How long a loaded model is not evicted, unless nothing else can make room.
+    pub min_residency: Duration,
+    /// Bytes that the cache directory may hold; none for half of what is free.
+    pub disk_budget: Option<u64>,
+    /// Models that are loaded at the start and stay.
+    pub pins: Vec<ModelName>,
     /// What each model is allowed.
     pub limits: ModelLimits,
+}
+
+/// How a repository is reached and how often it is asked.
+#[derive(Debug, Clone)]
+pub struct RepositoryOptions {
+    /// The directory or the bucket and prefix.
+    pub location: Location,
+    /// The address of an S3-compatible server.
+    pub s3_endpoint: Option<String>,
+    /// The bucket's name goes into the path.
+    pub s3_path_style: bool,
+    /// For how long what was found is taken for the newest; zero asks each time.
+    pub revalidate_after: Duration,
+    /// Downloads at a time.
+    pub downloads: usize,
 }
 
 /// Looks a variable of the environment up; tests pass a table.
@@ -142,6 +216,18 @@ impl Options {
     pub fn or(self, other: Self) -> Self {
         Self {
             repository: self.repository.or(other.repository),
+            s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
+            s3_path_style: self.s3_path_style.or(other.s3_path_style),
+            revalidate_after: self.revalidate_after.or(other.revalidate_after),
+            downloads: self.downloads.or(other.downloads),
+            memory_budget: self.memory_budget.or(other.memory_budget),
+            min_residency: self.min_residency.or(other.min_residency),
+            disk_budget: self.disk_budget.or(other.disk_budget),
+            pins: if self.pins.is_empty() {
+                other.pins
+            } else {
+                self.pins
+            },
             bind: self.bind.or(other.bind),
             cache_dir: self.cache_dir.or(other.cache_dir),
             model_roots: if self.model_roots.is_empty() {
@@ -184,8 +270,30 @@ impl Options {
             self.model_roots
         };
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let memory_budget = match self.memory_budget {
+            Some(size) => size,
+            None => ByteSize(machine::default_memory_budget()),
+        };
+        let least_budget = ByteSize::mib(16);
+        let whole = ByteSize(u64::MAX);
         Ok(Settings {
-            repository: self.repository,
+            memory_budget: size("memory-budget", memory_budget, least_budget, whole)?,
+            min_residency: interval("min-residency", self.min_residency, 10)?,
+            disk_budget: self
+                .disk_budget
+                .map(|budget| size("disk-budget", budget, least_budget, whole))
+                .transpose()?,
+            pins: pins(&self.pins, self.repository.is_some())?,
+            repository: match self.repository {
+                Some(location) => Some(RepositoryOptions {
+                    location,
+                    s3_path_style: self.s3_path_style.unwrap_or(self.s3_endpoint.is_some()),
+                    s3_endpoint: self.s3_endpoint,
+                    revalidate_after: interval("revalidate-after", self.revalidate_after, 60)?,
+                    downloads: count("downloads", self.downloads, 16)?,
+                }),
+                None => None,
+            },
             multi_model: platform.multi_model,
             bind,
             cache_dir,
@@ -233,12 +341,23 @@ impl Settings {
     pub fn require_models(&self) -> Result<(), String> {
         if self.repository.is_none() && !self.multi_model {
             return Err(
-                "no repository: say --repository DIR, the directory that holds the artifacts"
+                "no repository: say --repository DIR, the directory that holds the artifacts, or \
+                 --repository s3://BUCKET/PREFIX/"
                     .into(),
             );
         }
         Ok(())
     }
+}
+
+fn pins(names: &[String], has_repository: bool) -> Result<Vec<ModelName>, String> {
+    if !names.is_empty() && !has_repository {
+        return Err("--pin names models of the repository, so it needs --repository".into());
+    }
+    let parse = |name: &String| {
+        ModelName::parse(name).map_err(|e| format!("--pin {}: {e}", name.escape_debug()))
+    };
+    names.iter().map(parse).collect()
 }
 
 fn default_cache_dir(env: Lookup<'_>) -> PathBuf {

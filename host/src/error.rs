@@ -127,7 +127,7 @@ fn repository_status(error: &RepositoryError) -> (StatusCode, &'static str) {
         | RepositoryError::Leaves(_)
         | RepositoryError::Ambiguous(_) => (StatusCode::BAD_REQUEST, "BadRequestException"),
         RepositoryError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
-        RepositoryError::Io(_) => (
+        RepositoryError::Changing | RepositoryError::Io(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailableException",
         ),
@@ -148,6 +148,7 @@ fn models_status(error: &ModelsError) -> (StatusCode, &'static str) {
 fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
     match error {
         LoadError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
+        LoadError::Repository(error) => repository_status(error),
         LoadError::InvalidArtifact(_) => (StatusCode::BAD_REQUEST, "InvalidModelException"),
         LoadError::ModelFn(error) => cell_status(error),
         LoadError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "ModelTimeoutException"),

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::load::Loader;
 use crate::models::Models;
 use crate::repository::Repository;
+use crate::workspace::Workspace;
 
 /// The host: its settings, its repository and its models.
 pub struct Host {
@@ -13,7 +14,7 @@ pub struct Host {
     pub settings: Settings,
     /// Where target models come from. None in SageMaker's multi-model mode, where the platform
     /// says what to load.
-    pub repository: Option<Repository>,
+    pub repository: Option<Arc<Repository>>,
     /// What is loaded.
     pub models: Models,
 }
@@ -24,15 +25,13 @@ impl Host {
     /// # Errors
     ///
     /// One line that says what to mend.
-    pub fn start(settings: Settings) -> Result<Self, String> {
+    pub async fn start(settings: Settings) -> Result<Self, String> {
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
         let repository = match &settings.repository {
-            Some(dir) => Some(
-                Repository::open(dir)
-                    .map_err(|e| format!("the repository {} cannot be used: {e}", dir.display()))?,
-            ),
+            Some(options) => Some(Arc::new(Repository::open(options, &workspace).await?)),
             None => None,
         };
-        let loader = Loader::start(&settings.cache_dir, settings.limits.clone())?;
+        let loader = Loader::start(workspace, repository.clone(), settings.limits.clone())?;
         Ok(Self {
             settings,
             repository,

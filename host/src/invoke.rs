@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -104,25 +103,18 @@ async fn resolve(host: &Host, target: Target, end: Instant) -> Result<Arc<Model>
     if let Some(model) = host.models.get(&name) {
         return Ok(model);
     }
-    let Some(repository) = host.repository.clone() else {
+    if host.repository.is_none() {
         return Ok(host.models.get_or_wait(&name, end).await?);
-    };
-    let name = ModelName::parse(&name)?;
-    let path = {
-        let name = name.clone();
-        blocking(move || repository.resolve(&name)).await?
-    };
-    let source = Source::Archive(path);
-    let (name, url) = (name.as_str(), name.as_str());
-    Ok(host.models.get_or_load(name, url, source, end).await?)
+    }
+    let source = Source::Repository(ModelName::parse(&name)?);
+    Ok(host.models.get_or_load(&name, &name, source, end).await?)
 }
 
 /// The model that is meant when a caller names none: the only artifact of the repository, or else
 /// the only loaded model.
 async fn only_model(host: &Host) -> Result<String, Error> {
-    if let Some(repository) = host.repository.clone() {
-        let name = blocking(move || repository.only()).await?;
-        return Ok(name.as_str().to_owned());
+    if let Some(repository) = &host.repository {
+        return Ok(repository.only().await?.to_string());
     }
     let page = host.models.page(None, 1);
     match page.models.first() {
@@ -130,14 +122,6 @@ async fn only_model(host: &Host) -> Result<String, Error> {
         Some(_) => Err(RepositoryError::Ambiguous("several models").into()),
         None => Err(RepositoryError::Ambiguous("no model").into()),
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
-) -> Result<T, RepositoryError> {
-    spawn_blocking(work)
-        .await
-        .unwrap_or(Err(RepositoryError::Io(std::io::ErrorKind::Interrupted)))
 }
 
 /// What the guest sees of a request.

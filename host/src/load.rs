@@ -7,9 +7,11 @@
 
 pub mod compile;
 pub mod files;
+pub mod progress;
 pub mod settings;
 pub mod unpack;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,16 +20,21 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use wasmtime::component::Component;
 
+use crate::config::Settings;
+use crate::repository::{ModelName, Repository, RepositoryError, Version};
 use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
 use crate::workspace::Workspace;
-use compile::{CompileError, Origin};
-use files::{ModelFiles, read_component, unpack_into};
+use compile::{CodeKey, CompileError, Origin};
+use files::{ModelFiles, open_archive, read_component, unpack_into};
+use progress::{Progress, Stage};
 use settings::ArtifactSettings;
 use unpack::UnpackLimits;
 
 /// Where an artifact lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// An artifact of the repository, by its name.
+    Repository(ModelName),
     /// A `tar.gz`, `tar` or bare component.
     Archive(PathBuf),
     /// An unpacked artifact, as the SageMaker platform makes it. Not written to.
@@ -68,6 +75,8 @@ pub struct Loaded {
     pub cells: Arc<CellPool>,
     /// The longest time for one request.
     pub request_timeout: Duration,
+    /// Which version of the repository's artifact it is.
+    pub version: Option<Version>,
     // Last, because cells may read the files as long as they live.
     files: ModelFiles,
 }
@@ -85,6 +94,9 @@ pub enum LoadError {
     /// Nothing is at the given place.
     #[error("Model not found: {0}")]
     NotFound(String),
+    /// The artifact could not be had from the repository.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
     /// The artifact is at fault, so whoever made it must mend it.
     #[error("{0}")]
     InvalidArtifact(String),
@@ -116,21 +128,28 @@ fn model_fn_text(error: &CellError) -> String {
 pub struct Loader {
     sandbox: Arc<Sandbox>,
     workspace: Arc<Workspace>,
+    repository: Option<Arc<Repository>>,
     limits: ModelLimits,
     unpacking: Semaphore,
     compiling: Semaphore,
 }
 
 impl Loader {
-    /// Opens the cache directory and starts the engine, to load models under the operator's limits.
+    /// Starts the engine, to load models under the operator's limits: those of `repository`, and
+    /// others that lie on this machine.
     ///
     /// # Errors
     ///
     /// One line that says what to mend.
-    pub fn start(cache_dir: &Path, limits: ModelLimits) -> Result<Self, String> {
+    pub fn start(
+        workspace: Arc<Workspace>,
+        repository: Option<Arc<Repository>>,
+        limits: ModelLimits,
+    ) -> Result<Self, String> {
         let parallel = std::thread::available_parallelism().map_or(1, |n| n.get());
         Ok(Self {
-            workspace: Arc::new(Workspace::open(cache_dir)?),
+            workspace,
+            repository,
             sandbox: Arc::new(Sandbox::new().map_err(|e| e.to_string())?),
             limits,
             unpacking: Semaphore::new(parallel),
@@ -138,16 +157,31 @@ impl Loader {
         })
     }
 
-    /// Loads the model `name` from `source`.
+    /// A loader without a repository, for artifacts on this machine alone.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what to mend.
+    pub fn local(settings: &Settings) -> Result<Self, String> {
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
+        Self::start(workspace, None, settings.limits.clone())
+    }
+
+    /// Loads the model `name` from `source`, and says in `progress` how far it is.
     ///
     /// # Errors
     ///
     /// [`LoadError`]; nothing of the model is left then.
-    pub async fn load(&self, name: &str, source: Source) -> Result<Loaded, LoadError> {
+    pub async fn load(
+        &self,
+        name: &str,
+        source: Source,
+        progress: &Progress,
+    ) -> Result<Loaded, LoadError> {
         let begin = Instant::now();
-        let files = self.unpack(source).await?;
+        let (files, version) = self.files(source, begin, progress).await?;
         let mut ended = files.ended();
-        let result = self.load_files(name, files, begin).await;
+        let result = self.load_files(name, files, version, begin, progress).await;
         if result.is_err() {
             // Nothing is ever sent: this returns when the files are gone.
             let _ = ended.changed().await;
@@ -155,19 +189,54 @@ impl Loader {
         result
     }
 
+    /// The model's files, and their version if they are from the repository.
+    async fn files(
+        &self,
+        source: Source,
+        begin: Instant,
+        progress: &Progress,
+    ) -> Result<(ModelFiles, Option<Version>), LoadError> {
+        match source {
+            Source::Directory(dir) => Ok((ModelFiles::new(dir, None), None)),
+            Source::Archive(path) => {
+                let archive = spawn_blocking(move || open_archive(&path))
+                    .await
+                    .map_err(internal)??;
+                progress.enter(Stage::Unpacking);
+                Ok((self.unpack(archive).await?, None))
+            }
+            Source::Repository(name) => {
+                let repository = self.repository.as_ref();
+                let repository = repository.ok_or_else(|| LoadError::NotFound(name.to_string()))?;
+                let end = begin + self.limits.load_timeout;
+                let artifact = repository.fetch(&name, end.into(), progress).await?;
+                progress.enter(Stage::Unpacking);
+                let file = artifact.file.try_clone().map_err(internal)?;
+                let unpacked = self.unpack(file).await;
+                // First, because what is read while somebody writes looks damaged.
+                artifact.verify()?;
+                Ok((unpacked?, Some(artifact.version)))
+            }
+        }
+    }
+
     async fn load_files(
         &self,
         name: &str,
         files: ModelFiles,
+        version: Option<Version>,
         begin: Instant,
+        progress: &Progress,
     ) -> Result<Loaded, LoadError> {
         let end = begin + self.limits.load_timeout;
         let unpacked = begin.elapsed();
         check_time(end, "unpacking the artifact")?;
+        progress.enter(Stage::Compiling);
         let (component, settings, origin) = self.compile(files.path.clone()).await?;
         let code = self.sandbox.link(&component).map_err(sandbox_error)?;
         let compiled = begin.elapsed();
         check_time(end, "compiling the component")?;
+        progress.enter(Stage::ModelFn);
         let spec = CellSpec {
             model: name.into(),
             model_dir: files.path.clone(),
@@ -189,20 +258,17 @@ impl Loader {
         Ok(Loaded {
             cells,
             request_timeout: settings.request_timeout(self.limits.request_timeout),
+            version,
             files,
         })
     }
 
-    async fn unpack(&self, source: Source) -> Result<ModelFiles, LoadError> {
-        let archive = match source {
-            Source::Directory(dir) => return Ok(ModelFiles::new(dir, None)),
-            Source::Archive(path) => path,
-        };
+    async fn unpack(&self, archive: File) -> Result<ModelFiles, LoadError> {
         // The semaphores are never closed.
         let _slot = self.unpacking.acquire().await.map_err(internal)?;
         let workspace = self.workspace.clone();
         let limits = self.limits.unpack;
-        spawn_blocking(move || unpack_into(&workspace, &archive, &limits))
+        spawn_blocking(move || unpack_into(&workspace, archive, &limits))
             .await
             .map_err(internal)?
     }
@@ -213,11 +279,12 @@ impl Loader {
         dir: PathBuf,
     ) -> Result<(Component, ArtifactSettings, Origin), LoadError> {
         let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
-        let (found, settings, wasm) = spawn_blocking(move || {
+        let (found, settings, key, wasm) = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
             let wasm = read_component(&dir)?;
-            let found = workspace.code().find(sandbox.engine(), &wasm);
-            Ok::<_, LoadError>((found, settings, wasm))
+            let key = CodeKey::new(sandbox.engine(), &wasm);
+            let found = workspace.code().find(sandbox.engine(), &key);
+            Ok::<_, LoadError>((found, settings, key, wasm))
         })
         .await
         .map_err(internal)??;
@@ -229,9 +296,9 @@ impl Loader {
         let compiled = spawn_blocking(move || {
             let cache = workspace.code();
             // Somebody else may have compiled it in the meantime.
-            match cache.find(sandbox.engine(), &wasm) {
+            match cache.find(sandbox.engine(), &key) {
                 Some(component) => Ok(component),
-                None => cache.compile(sandbox.engine(), &wasm),
+                None => cache.compile(sandbox.engine(), &key, &wasm),
             }
         });
         let component = compiled.await.map_err(internal)?.map_err(compile_error)?;

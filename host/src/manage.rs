@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::load::Source;
 use crate::models::Model;
-use crate::repository::{ModelName, Repository, RepositoryError, without_ending};
+use crate::repository::{ModelName, Repository, without_ending};
 use crate::response::{self, Reply};
 
 /// Models on a page, unless the caller wants fewer.
@@ -120,7 +120,7 @@ pub async fn load(
     let source = {
         let (url, roots) = (url.clone(), host.settings.model_roots.clone());
         let repository = host.repository.clone();
-        spawn_blocking(move || find_source(&url, repository.as_ref(), &roots))
+        spawn_blocking(move || find_source(&url, repository.as_deref(), &roots))
             .await
             .map_err(|_| Error::Stopping)??
     };
@@ -345,13 +345,8 @@ fn relative_source(url: &str, repository: Option<&Repository>) -> Result<Source,
         let text = format!("Relative path is not allowed in url: {url}");
         return Err(Error::UrlNotFound(text));
     }
-    let repository = repository.ok_or_else(not_found)?;
-    let name = ModelName::parse(url)?;
-    match repository.resolve(&name) {
-        Ok(path) => Ok(Source::Archive(path)),
-        Err(RepositoryError::NotFound(_)) => Err(not_found()),
-        Err(error) => Err(error.into()),
-    }
+    repository.ok_or_else(not_found)?;
+    Ok(Source::Repository(ModelName::parse(url)?))
 }
 
 #[cfg(test)]

@@ -276,7 +276,11 @@ impl Models {
             let load = {
                 let name = name.clone();
                 // A task of its own, so that even a panic ends as a failed load.
-                tokio::spawn(async move { loader.load(&name, source).await })
+                tokio::spawn(async move {
+                    loader
+                        .load(&name, source, &crate::load::progress::Progress::default())
+                        .await
+                })
             };
             let result = match load.await {
                 Ok(Ok(loaded)) => Ok(Arc::new(new_model(name.clone(), url, loaded))),

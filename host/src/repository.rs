@@ -1,24 +1,88 @@
 //! A repository: where artifacts lie, and how a name that a caller gives becomes one of them.
 //!
-//! Names come from outside. [`ModelName`] holds only names that stay inside, and a resolved path is
-//! checked once more after links are followed.
+//! A repository is a directory or a prefix of an S3 bucket; both keep the same contract. [`Repository`]
+//! is that contract: fetch an artifact, ask whether a version is still the newest, list. What is
+//! fetched is an open file of the version that was asked for, whatever happens in the repository
+//! or in the cache directory afterwards.
+
+mod artifact;
+mod directory;
+mod name;
 
 use std::fmt;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::SystemTime;
 
-/// What SageMaker allows for `TargetModel`, in bytes.
-const NAME_LIMIT: usize = 1024;
+use serde::{Deserialize, Deserializer};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
-/// Endings of artifacts.
-const ENDINGS: &[&str] = &[".tar.gz", ".tgz", ".tar", ".wasm"];
+use crate::config::RepositoryOptions;
+use crate::load::progress::Progress;
+use crate::workspace::Workspace;
+pub use artifact::Artifact;
+pub use directory::DirectoryRepository;
+pub use name::{ModelName, without_ending};
 
-/// Folders deeper than this are not searched.
-const DEPTH_LIMIT: usize = 16;
+/// Where a repository lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// The objects of a bucket whose keys begin with a prefix.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// Empty, or ends with a slash.
+        prefix: String,
+    },
+}
 
-/// The name of an artifact in a repository: a relative path such as `tenant-a/iris.tar.gz`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ModelName(String);
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(rest) = text.strip_prefix("s3://") else {
+            return Ok(Self::Directory(PathBuf::from(text)));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err("names no bucket; write s3://BUCKET/PREFIX/".into());
+        }
+        let mut prefix = prefix.to_owned();
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            prefix.push('/');
+        }
+        Ok(Self::S3 {
+            bucket: bucket.to_owned(),
+            prefix,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Location {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+/// What tells one content of an artifact from another: in S3 the ETag, in a directory the file's
+/// identity, size and time of change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
 
 /// Why a name or what it points to is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -39,213 +103,157 @@ pub enum RepositoryError {
         "the repository holds {0}: name one in the header X-Amzn-SageMaker-Target-Model or the query parameter TargetModel"
     )]
     Ambiguous(&'static str),
+    /// The artifact is being written to, so what was read is of no version.
+    #[error("the artifact is being replaced; try again")]
+    Changing,
     /// The repository could not be read.
     #[error("the repository could not be read ({0})")]
     Io(io::ErrorKind),
 }
 
-impl ModelName {
-    /// Checks a name that came from outside.
-    pub fn parse(name: &str) -> Result<Self, RepositoryError> {
-        if name.is_empty() {
-            return Err(RepositoryError::BadName("is empty"));
-        }
-        if name.len() > NAME_LIMIT {
-            return Err(RepositoryError::BadName("is longer than 1,024 bytes"));
-        }
-        if name.chars().any(char::is_control) {
-            return Err(RepositoryError::BadName("has control characters"));
-        }
-        let plain = |c: Component<'_>| matches!(c, Component::Normal(_));
-        // `components` passes over `a//b` and `a/./b`, which would be other names for `a/b`.
-        let canonical: PathBuf = Path::new(name).components().collect();
-        if !Path::new(name).components().all(plain) || canonical.as_os_str() != name {
-            return Err(RepositoryError::BadName("would leave the repository"));
-        }
-        Ok(Self(name.to_owned()))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Whether a version is still what lies under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Nothing else has been put there.
+    Same,
+    /// There is another version.
+    Changed,
+    /// Nothing lies there any more.
+    Gone,
 }
 
-impl fmt::Display for ModelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// An artifact in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: ModelName,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was put there.
+    pub modified: SystemTime,
 }
 
-/// A repository in a directory.
-#[derive(Debug, Clone)]
-pub struct Repository {
-    root: PathBuf,
+/// A page of the list of a repository's artifacts.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// In the order of their names' bytes.
+    pub artifacts: Vec<Listed>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A repository of either kind.
+#[derive(Debug)]
+pub enum Repository {
+    /// In a directory.
+    Directory(Arc<DirectoryRepository>),
 }
 
 impl Repository {
-    /// Opens the directory `root`.
+    /// Opens the repository that `options` names. What is downloaded is kept in `workspace`.
     ///
     /// # Errors
     ///
-    /// If it is missing, unreadable or not a directory.
-    pub fn open(root: &Path) -> io::Result<Self> {
-        let root = root.canonicalize()?;
-        // Readable, and a directory.
-        std::fs::read_dir(&root)?;
-        Ok(Self { root })
+    /// One line that says what to mend.
+    pub async fn open(
+        options: &RepositoryOptions,
+        workspace: &Arc<Workspace>,
+    ) -> Result<Self, String> {
+        let _ = workspace;
+        match &options.location {
+            Location::Directory(root) => DirectoryRepository::open(root)
+                .map(|directory| Self::Directory(Arc::new(directory)))
+                .map_err(|e| format!("the repository {} cannot be used: {e}", options.location)),
+            Location::S3 { .. } => Err("not yet".into()),
+        }
     }
 
-    /// The file of an artifact.
-    pub fn resolve(&self, name: &ModelName) -> Result<PathBuf, RepositoryError> {
-        let not_found = || RepositoryError::NotFound(name.to_string());
-        let path = match self.root.join(name.as_str()).canonicalize() {
-            Ok(path) => path,
-            Err(error) => {
-                return Err(match error.kind() {
-                    // A file where the name has a folder, a name that no file system takes.
-                    io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::InvalidFilename => not_found(),
-                    kind => RepositoryError::Io(kind),
-                });
+    /// The artifact that lies under `name` now, or did a moment ago (see
+    /// [`RepositoryOptions::revalidate_after`]).
+    ///
+    /// # Errors
+    ///
+    /// Any [`RepositoryError`]; nothing of a download that fails is left.
+    pub async fn fetch(
+        &self,
+        name: &ModelName,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Result<Artifact, RepositoryError> {
+        let _ = (deadline, progress);
+        match self {
+            Self::Directory(directory) => {
+                let (directory, name) = (directory.clone(), name.clone());
+                blocking(move || directory.fetch(&name)).await
             }
-        };
-        if !path.starts_with(&self.root) {
-            return Err(RepositoryError::Leaves(name.to_string()));
         }
-        if !path.is_file() {
-            return Err(not_found());
-        }
-        Ok(path)
     }
 
-    /// Whether `path`, which must be canonical, lies in this repository.
-    pub fn contains(&self, path: &Path) -> bool {
-        path.starts_with(&self.root)
+    /// Whether `version` is still what lies under `name`: asks the repository.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RepositoryError`] but `NotFound`: nobody knows then.
+    pub async fn check(
+        &self,
+        name: &ModelName,
+        version: &Version,
+    ) -> Result<Freshness, RepositoryError> {
+        match self {
+            Self::Directory(directory) => {
+                let (directory, name) = (directory.clone(), name.clone());
+                let version = version.clone();
+                blocking(move || directory.check(&name, &version)).await
+            }
+        }
+    }
+
+    /// At most `limit` artifacts in the order of their names, beginning after the name `after`.
+    ///
+    /// # Errors
+    ///
+    /// If the repository cannot be read.
+    pub async fn list(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Listing, RepositoryError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                let after = after.map(str::to_owned);
+                blocking(move || directory.list(after.as_deref(), limit)).await
+            }
+        }
     }
 
     /// The only artifact, for callers who name none.
-    pub fn only(&self) -> Result<ModelName, RepositoryError> {
-        let mut found = Vec::new();
-        self.search(&self.root, DEPTH_LIMIT, &mut found)
-            .map_err(|e| RepositoryError::Io(e.kind()))?;
-        let mut found = found.into_iter();
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Ambiguous`] if there is none or are several.
+    pub async fn only(&self) -> Result<ModelName, RepositoryError> {
+        let mut found = self.list(None, 2).await?.artifacts.into_iter();
         match (found.next(), found.next()) {
-            (Some(name), None) => Ok(name),
+            (Some(artifact), None) => Ok(artifact.name),
             (None, _) => Err(RepositoryError::Ambiguous("no model")),
             (Some(_), Some(_)) => Err(RepositoryError::Ambiguous("several models")),
         }
     }
 
-    /// Adds the artifacts in `dir` to `found`; stops at the second one, which settles the question.
-    fn search(&self, dir: &Path, depth: usize, found: &mut Vec<ModelName>) -> io::Result<()> {
-        for entry in std::fs::read_dir(dir)? {
-            if found.len() > 1 {
-                break;
-            }
-            let entry = entry?;
-            let path = entry.path();
-            let kind = entry.file_type()?;
-            if kind.is_dir() && depth > 0 {
-                self.search(&path, depth - 1, found)?;
-            } else if (kind.is_file() || kind.is_symlink())
-                && let Ok(relative) = path.strip_prefix(&self.root)
-                && let Some(name) = relative.to_str()
-                && without_ending(name).is_some()
-                && let Ok(name) = ModelName::parse(name)
-            {
-                found.push(name);
-            }
+    /// Whether `path`, which must be canonical, lies in this repository.
+    pub fn contains(&self, path: &Path) -> bool {
+        match self {
+            Self::Directory(directory) => directory.contains(path),
         }
-        Ok(())
     }
 }
 
-/// An artifact's file name without its ending; none if it is not an artifact's.
-pub fn without_ending(name: &str) -> Option<&str> {
-    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stay_inside() {
-        for name in ["iris.tar.gz", "tenant-a/iris.tar.gz", "a b/ü.wasm", "..a/b"] {
-            assert_eq!(ModelName::parse(name).unwrap().as_str(), name);
-        }
-        for name in [
-            "",
-            "/",
-            "/etc/passwd",
-            "..",
-            "../x",
-            "a/../../x",
-            "a/..",
-            "./a",
-            "a//b",
-            "a/./b",
-            "a/",
-            "a\0b",
-            "a\nb",
-        ] {
-            assert!(ModelName::parse(name).is_err(), "{name:?}");
-        }
-        assert!(ModelName::parse(&"x".repeat(1025)).is_err());
-    }
-
-    #[test]
-    fn links_out_of_the_repository_are_refused() {
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("secret"), "x").unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let link = |to: &Path, name: &str| {
-            std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
-        };
-        link(&outside.path().join("secret"), "file.tar.gz");
-        link(outside.path(), "folder");
-        std::fs::write(dir.path().join("real.tar.gz"), "x").unwrap();
-        link(&dir.path().join("real.tar.gz"), "alias.tar.gz");
-
-        let repository = Repository::open(dir.path()).unwrap();
-        let resolve = |name| repository.resolve(&ModelName::parse(name).unwrap());
-        assert!(matches!(
-            resolve("file.tar.gz"),
-            Err(RepositoryError::Leaves(_))
-        ));
-        assert!(matches!(
-            resolve("folder/secret"),
-            Err(RepositoryError::Leaves(_))
-        ));
-        assert!(resolve("alias.tar.gz").is_ok());
-        assert!(matches!(
-            resolve("none.tar.gz"),
-            Err(RepositoryError::NotFound(_))
-        ));
-        assert!(matches!(
-            resolve("real.tar.gz/x"),
-            Err(RepositoryError::NotFound(_))
-        ));
-    }
-
-    #[test]
-    fn the_only_artifact_is_found_in_sub_folders_too() {
-        let dir = tempfile::tempdir().unwrap();
-        let repository = Repository::open(dir.path()).unwrap();
-        assert!(matches!(
-            repository.only(),
-            Err(RepositoryError::Ambiguous("no model"))
-        ));
-        std::fs::create_dir(dir.path().join("a")).unwrap();
-        std::fs::write(dir.path().join("a/m.tar.gz"), "x").unwrap();
-        std::fs::write(dir.path().join("README.md"), "x").unwrap();
-        assert_eq!(repository.only().unwrap().as_str(), "a/m.tar.gz");
-        std::fs::write(dir.path().join("n.wasm"), "x").unwrap();
-        assert!(matches!(
-            repository.only(),
-            Err(RepositoryError::Ambiguous("several models"))
-        ));
-    }
+/// File systems block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
+) -> Result<T, RepositoryError> {
+    spawn_blocking(work)
+        .await
+        .unwrap_or(Err(RepositoryError::Io(io::ErrorKind::Interrupted)))
 }

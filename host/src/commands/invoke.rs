@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::config::Options;
 use crate::hooks::Request;
+use crate::load::progress::Progress;
 use crate::load::{Loader, Source};
 use crate::sandbox::Invocation;
 
@@ -50,7 +51,7 @@ impl Invoke {
             ..Options::default()
         };
         let settings = options.resolve(&super::environment)?;
-        let loader = Loader::start(&settings.cache_dir, settings.limits)?;
+        let loader = Loader::local(&settings)?;
         let body = read_body(&self.body)?;
         let runtime = Runtime::new().map_err(|e| format!("threads cannot be started: {e}"))?;
         let invocation = runtime.block_on(self.invoke(&loader, body))?;
@@ -73,7 +74,7 @@ impl Invoke {
             .to_string_lossy()
             .into_owned();
         let loaded = loader
-            .load(&name, Source::at(&self.artifact))
+            .load(&name, Source::at(&self.artifact), &Progress::default())
             .await
             .map_err(|e| e.to_string())?;
         let request = Request {

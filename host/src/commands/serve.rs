@@ -56,7 +56,7 @@ async fn serve(settings: Settings) -> Result<bool, String> {
     // Before the port opens, so that whoever sees it open can also stop the server.
     let shutdown = shutdown_signal().map_err(|e| format!("signals cannot be handled: {e}"))?;
     let bind = settings.bind;
-    let host = Arc::new(Host::start(settings)?);
+    let host = Arc::new(Host::start(settings).await?);
     let listener = TcpListener::bind(bind)
         .await
         .map_err(|e| format!("cannot listen on {bind}: {e} (choose another with --bind)"))?;

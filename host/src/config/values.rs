@@ -82,6 +82,18 @@ pub(super) fn time(
     Ok(value)
 }
 
+/// `value`, or the default; at most a day, and nothing is fine too.
+pub(super) fn interval(
+    name: &str,
+    value: Option<Span>,
+    default_seconds: u64,
+) -> Result<Duration, String> {
+    match value {
+        Some(span) if span.0.is_zero() => Ok(Duration::ZERO),
+        _ => time(name, value, default_seconds),
+    }
+}
+
 /// `value`, or the default; from 1 to a million.
 pub(super) fn count(name: &str, value: Option<usize>, default: usize) -> Result<usize, String> {
     let most = 1_000_000;

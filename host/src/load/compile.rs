@@ -41,6 +41,22 @@ pub enum Origin {
     Compiler,
 }
 
+/// What tells one component's compiled code from another's: a hash of the component's bytes and of
+/// the engine's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CodeKey(String);
+
+impl CodeKey {
+    /// The key of the component `wasm`.
+    pub fn new(engine: &Engine, wasm: &[u8]) -> Self {
+        let mut key = KeyHasher(Sha256::new());
+        key.write(FORMAT);
+        engine.precompile_compatibility_hash().hash(&mut key);
+        key.write(&Sha256::digest(wasm));
+        Self(hex(&key.0.finalize()))
+    }
+}
+
 /// The cache of compiled components.
 pub struct CodeCache {
     dir: PathBuf,
@@ -61,19 +77,24 @@ impl CodeCache {
         Ok(Self { dir, scratch })
     }
 
-    /// The compiled form of `wasm` if it is in the cache.
-    pub fn find(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
-        Entry::new(&self.dir, engine, wasm).load(engine)
+    /// The compiled form of the component with this key if it is in the cache.
+    pub fn find(&self, engine: &Engine, key: &CodeKey) -> Option<Component> {
+        Entry::new(&self.dir, key).load(engine)
     }
 
-    /// Compiles `wasm` and keeps the result. Takes up to seconds of all cores.
+    /// Compiles `wasm`, whose key is `key`, and keeps the result. Takes up to seconds of all cores.
     ///
     /// # Errors
     ///
     /// If `wasm` is not a component that this engine can run.
-    pub fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, CompileError> {
+    pub fn compile(
+        &self,
+        engine: &Engine,
+        key: &CodeKey,
+        wasm: &[u8],
+    ) -> Result<Component, CompileError> {
         check_kind(wasm)?;
-        let entry = Entry::new(&self.dir, engine, wasm);
+        let entry = Entry::new(&self.dir, key);
         let code = engine
             .precompile_component(wasm)
             .map_err(|e| CompileError::Invalid(format!("{e:#}")))?;
@@ -143,12 +164,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(dir: &Path, engine: &Engine, wasm: &[u8]) -> Self {
-        let mut key = KeyHasher(Sha256::new());
-        key.write(FORMAT);
-        engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(&Sha256::digest(wasm));
-        let key = hex(&key.0.finalize());
+    fn new(dir: &Path, CodeKey(key): &CodeKey) -> Self {
         Self {
             code: dir.join(format!("{key}.cwasm")),
             digest: dir.join(format!("{key}.sha256")),

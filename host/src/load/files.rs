@@ -73,23 +73,27 @@ pub fn open_artifact(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Unpacks an artifact into a directory of its own.
-pub(super) fn unpack_into(
-    workspace: &Workspace,
-    archive: &Path,
-    limits: &UnpackLimits,
-) -> Result<ModelFiles, LoadError> {
-    let file = open_artifact(archive).map_err(|e| match e.kind() {
+/// Opens an archive that lies on this machine.
+pub(super) fn open_archive(archive: &Path) -> Result<File, LoadError> {
+    open_artifact(archive).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound(shown(archive)),
         io::ErrorKind::InvalidInput => {
             LoadError::InvalidArtifact(format!("{} is not a regular file", shown(archive)))
         }
         kind => LoadError::Internal(format!("{} cannot be opened: {kind}", shown(archive))),
-    })?;
+    })
+}
+
+/// Unpacks an artifact into a directory of its own.
+pub(super) fn unpack_into(
+    workspace: &Workspace,
+    archive: File,
+    limits: &UnpackLimits,
+) -> Result<ModelFiles, LoadError> {
     let dir = workspace
         .new_model_dir()
         .map_err(|e| LoadError::Storage(format!("no directory for the model: {}", e.kind())))?;
-    unpack::unpack(file, dir.path(), limits).map_err(|error| match error {
+    unpack::unpack(archive, dir.path(), limits).map_err(|error| match error {
         UnpackError::Storage(_) => LoadError::Storage(error.to_string()),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
