@@ -383,7 +383,7 @@ mod tests {
 
     fn with_repository() -> Options {
         Options {
-            repository: Some("models".into()),
+            repository: Some("models".parse().unwrap()),
             ..Options::default()
         }
     }
