@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::config::Settings;
 use crate::load::Loader;
-use crate::models::Models;
+use crate::metrics::Metrics;
+use crate::models::{Models, Policy};
 use crate::repository::Repository;
 use crate::workspace::Workspace;
 
@@ -16,7 +18,13 @@ pub struct Host {
     /// says what to load.
     pub repository: Option<Arc<Repository>>,
     /// What is loaded.
-    pub models: Models,
+    pub models: Arc<Models>,
+    /// The memory that models may hold.
+    pub budget: Arc<Budget>,
+    /// What operators watch.
+    pub metrics: Arc<Metrics>,
+    /// The memory that bodies and answers of requests in flight may hold.
+    pub buffers: Arc<Budget>,
 }
 
 impl Host {
@@ -31,11 +39,30 @@ impl Host {
             Some(options) => Some(Arc::new(Repository::open(options, &workspace).await?)),
             None => None,
         };
-        let loader = Loader::start(workspace, repository.clone(), settings.limits.clone())?;
+        let budget = Budget::new(settings.memory_budget);
+        let metrics = Arc::new(Metrics::new()?);
+        let loader = Loader::start(
+            workspace,
+            repository.clone(),
+            settings.limits.clone(),
+            budget.clone(),
+            metrics.clone(),
+        )?;
+        let policy = Policy {
+            budget: budget.clone(),
+            evicts: !settings.multi_model,
+            min_residency: settings.min_residency,
+            repository: repository.clone(),
+            revalidate_after: settings.revalidate_after,
+            pins: settings.pins.clone(),
+        };
         Ok(Self {
+            models: Models::start(loader, policy, metrics.clone()),
+            buffers: Budget::new(settings.request_memory),
             settings,
             repository,
-            models: Models::new(Arc::new(loader)),
+            budget,
+            metrics,
         })
     }
 }
