@@ -130,15 +130,18 @@ impl Error {
 }
 
 fn repository_status(error: &RepositoryError) -> (StatusCode, &'static str) {
+    use RepositoryError as R;
+    use StatusCode as S;
     match error {
-        RepositoryError::BadName(_)
-        | RepositoryError::Leaves(_)
-        | RepositoryError::Ambiguous(_) => (StatusCode::BAD_REQUEST, "BadRequestException"),
-        RepositoryError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
-        RepositoryError::Changing | RepositoryError::Io(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailableException",
-        ),
+        R::BadName(_) | R::Leaves(_) | R::Ambiguous(_) => (S::BAD_REQUEST, "BadRequestException"),
+        R::NotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
+        R::Denied { .. } | R::ListDenied(_) => (S::FORBIDDEN, "AccessDeniedException"),
+        R::Setup(_) | R::Damaged(..) => (S::BAD_GATEWAY, "BadGatewayException"),
+        R::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
+        R::Full(_) => (S::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+        R::Changing | R::Io(_) | R::Outage(_) => {
+            (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::metrics::Metrics;
 use crate::models::{Models, Policy};
 use crate::repository::Repository;
 use crate::workspace::Workspace;
+use crate::workspace::disk::Disk;
 
 /// The host: its settings, its repository and its models.
 pub struct Host {
@@ -21,6 +22,8 @@ pub struct Host {
     pub models: Arc<Models>,
     /// The memory that models may hold.
     pub budget: Arc<Budget>,
+    /// The disk that the cache directory may take.
+    pub disk: Arc<Disk>,
     /// What operators watch.
     pub metrics: Arc<Metrics>,
     /// The memory that bodies and answers of requests in flight may hold.
@@ -34,13 +37,14 @@ impl Host {
     ///
     /// One line that says what to mend.
     pub async fn start(settings: Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
         let repository = match &settings.repository {
             Some(options) => Some(Arc::new(Repository::open(options, &workspace).await?)),
             None => None,
         };
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
+        let disk = workspace.disk().clone();
         let loader = Loader::start(
             workspace,
             repository.clone(),
@@ -62,6 +66,7 @@ impl Host {
             settings,
             repository,
             budget,
+            disk,
             metrics,
         })
     }

@@ -180,7 +180,7 @@ impl Loader {
     ///
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
         Self::start(workspace, None, settings.limits.clone(), budget, metrics)

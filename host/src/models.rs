@@ -37,6 +37,9 @@ use table::{Entry, Table};
 /// How long a load waits for models in use to make room.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 
+/// How often S3 is asked whether an artifact that could not be loaded is still the same.
+const ASK_S3_AFTER: Duration = Duration::from_secs(1);
+
 /// A pause between two tries to find room.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
@@ -139,6 +142,7 @@ impl Models {
         // Looking at a file costs nothing, asking S3 does.
         let ask_after = match policy.repository.as_deref() {
             Some(Repository::Directory(_)) | None => Duration::ZERO,
+            Some(Repository::S3(_)) => ASK_S3_AFTER,
         };
         let pin_names = policy.pins.iter().map(|name| Arc::from(name.as_str()));
         let models = Arc::new(Self {

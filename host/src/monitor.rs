@@ -66,8 +66,8 @@ fn readings(host: &Host) -> Readings {
         waiting_for_cells: queued.sum(),
         memory_budget: host.budget.limit(),
         memory_used: host.budget.used(),
-        disk_budget: 0,
-        disk_used: 0,
+        disk_budget: host.disk.limit(),
+        disk_used: host.disk.used(),
         buffered: host.buffers.used(),
         models: recent
             .iter()

@@ -115,6 +115,7 @@ fn lasts(error: &LoadError) -> bool {
                 | RepositoryError::Ambiguous(_)
                 | RepositoryError::Changing
                 | RepositoryError::Io(_)
+                | RepositoryError::Full(_)
         ),
         LoadError::NoRoom(no_room) => matches!(no_room, NoRoom::Alone { .. }),
         LoadError::InvalidArtifact(_) | LoadError::ModelFn(_) | LoadError::Deadline(_) => true,
