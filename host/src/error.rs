@@ -97,6 +97,11 @@ impl Error {
             Self::Busy(_) | Self::Stopping | Self::Models(ModelsError::NotReady(_)) => {
                 Some(Duration::from_secs(1))
             }
+            Self::Repository(error) => repository_retry(error),
+            Self::Models(ModelsError::Load(error)) => match &**error {
+                LoadError::Repository(error) => repository_retry(error),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -122,15 +127,27 @@ impl Error {
 }
 
 fn repository_status(error: &RepositoryError) -> (StatusCode, &'static str) {
+    use RepositoryError as R;
+    use StatusCode as S;
     match error {
-        RepositoryError::BadName(_)
-        | RepositoryError::Leaves(_)
-        | RepositoryError::Ambiguous(_) => (StatusCode::BAD_REQUEST, "BadRequestException"),
-        RepositoryError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
-        RepositoryError::Changing | RepositoryError::Io(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailableException",
-        ),
+        R::BadName(_) | R::Leaves(_) | R::Ambiguous(_) => (S::BAD_REQUEST, "BadRequestException"),
+        R::NotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
+        R::Denied { .. } | R::ListDenied(_) => (S::FORBIDDEN, "AccessDeniedException"),
+        R::Setup(_) | R::Damaged(..) => (S::BAD_GATEWAY, "BadGatewayException"),
+        R::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
+        R::Full(_) => (S::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+        R::Changing | R::Io(_) | R::Outage(_) => {
+            (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
+        }
+    }
+}
+
+/// How long to wait before a repository may have recovered.
+fn repository_retry(error: &RepositoryError) -> Option<Duration> {
+    match error {
+        RepositoryError::Outage(_) => Some(Duration::from_secs(5)),
+        RepositoryError::Changing | RepositoryError::Io(_) => Some(Duration::from_secs(1)),
+        _ => None,
     }
 }
 

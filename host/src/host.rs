@@ -26,7 +26,7 @@ impl Host {
     ///
     /// One line that says what to mend.
     pub async fn start(settings: Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
         let repository = match &settings.repository {
             Some(options) => Some(Arc::new(Repository::open(options, &workspace).await?)),
             None => None,

@@ -163,7 +163,7 @@ impl Loader {
     ///
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir)?);
+        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
         Self::start(workspace, None, settings.limits.clone())
     }
 

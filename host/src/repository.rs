@@ -6,17 +6,18 @@
 //! or in the cache directory afterwards.
 
 mod artifact;
+pub mod cache;
 mod directory;
+mod error;
+mod location;
 mod name;
+mod s3;
 
-use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Deserializer};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -25,91 +26,15 @@ use crate::load::progress::Progress;
 use crate::workspace::Workspace;
 pub use artifact::Artifact;
 pub use directory::DirectoryRepository;
+pub use error::{Outage, RepositoryError, SetupFault};
+pub use location::Location;
 pub use name::{ModelName, without_ending};
-
-/// Where a repository lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A directory of this machine.
-    Directory(PathBuf),
-    /// The objects of a bucket whose keys begin with a prefix.
-    S3 {
-        /// The bucket's name.
-        bucket: String,
-        /// Empty, or ends with a slash.
-        prefix: String,
-    },
-}
-
-impl FromStr for Location {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let Some(rest) = text.strip_prefix("s3://") else {
-            return Ok(Self::Directory(PathBuf::from(text)));
-        };
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err("names no bucket; write s3://BUCKET/PREFIX/".into());
-        }
-        let mut prefix = prefix.to_owned();
-        if !prefix.is_empty() && !prefix.ends_with('/') {
-            prefix.push('/');
-        }
-        Ok(Self::S3 {
-            bucket: bucket.to_owned(),
-            prefix,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Location {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(path) => path.display().fmt(f),
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-        }
-    }
-}
+pub use s3::S3Repository;
 
 /// What tells one content of an artifact from another: in S3 the ETag, in a directory the file's
 /// identity, size and time of change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub String);
-
-/// Why a name or what it points to is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum RepositoryError {
-    /// The name is empty, too long or could leave the repository.
-    #[error(
-        "the target model's name {0}; it must be a path inside the repository such as NAME.tar.gz or FOLDER/NAME.tar.gz"
-    )]
-    BadName(&'static str),
-    /// No artifact has this name.
-    #[error("Model not found: {0}")]
-    NotFound(String),
-    /// A link leads out of the repository.
-    #[error("{0} is a link that leaves the repository")]
-    Leaves(String),
-    /// The caller named no model, and it is not clear which is meant.
-    #[error(
-        "the repository holds {0}: name one in the header X-Amzn-SageMaker-Target-Model or the query parameter TargetModel"
-    )]
-    Ambiguous(&'static str),
-    /// The artifact is being written to, so what was read is of no version.
-    #[error("the artifact is being replaced; try again")]
-    Changing,
-    /// The repository could not be read.
-    #[error("the repository could not be read ({0})")]
-    Io(io::ErrorKind),
-}
 
 /// Whether a version is still what lies under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +72,8 @@ pub struct Listing {
 pub enum Repository {
     /// In a directory.
     Directory(Arc<DirectoryRepository>),
+    /// In S3.
+    S3(S3Repository),
 }
 
 impl Repository {
@@ -159,12 +86,16 @@ impl Repository {
         options: &RepositoryOptions,
         workspace: &Arc<Workspace>,
     ) -> Result<Self, String> {
-        let _ = workspace;
         match &options.location {
             Location::Directory(root) => DirectoryRepository::open(root)
                 .map(|directory| Self::Directory(Arc::new(directory)))
                 .map_err(|e| format!("the repository {} cannot be used: {e}", options.location)),
-            Location::S3 { .. } => Err("not yet".into()),
+            Location::S3 { bucket, prefix } => {
+                let cache = workspace.artifacts().clone();
+                S3Repository::open(bucket, prefix, options, cache)
+                    .await
+                    .map(Self::S3)
+            }
         }
     }
 
@@ -180,12 +111,12 @@ impl Repository {
         deadline: Instant,
         progress: &Progress,
     ) -> Result<Artifact, RepositoryError> {
-        let _ = (deadline, progress);
         match self {
             Self::Directory(directory) => {
                 let (directory, name) = (directory.clone(), name.clone());
                 blocking(move || directory.fetch(&name)).await
             }
+            Self::S3(s3) => s3.fetch(name, deadline, progress).await,
         }
     }
 
@@ -205,6 +136,7 @@ impl Repository {
                 let version = version.clone();
                 blocking(move || directory.check(&name, &version)).await
             }
+            Self::S3(s3) => s3.check(name, version).await,
         }
     }
 
@@ -224,6 +156,7 @@ impl Repository {
                 let after = after.map(str::to_owned);
                 blocking(move || directory.list(after.as_deref(), limit)).await
             }
+            Self::S3(s3) => s3.list(after, limit).await,
         }
     }
 
@@ -245,6 +178,7 @@ impl Repository {
     pub fn contains(&self, path: &Path) -> bool {
         match self {
             Self::Directory(directory) => directory.contains(path),
+            Self::S3(_) => false,
         }
     }
 }

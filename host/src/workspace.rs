@@ -1,18 +1,26 @@
-//! The cache directory: compiled code that outlives the process, and the unpacked models of this
-//! one.
+//! The cache directory: compiled code and fetched artifacts, which outlive the process, and the
+//! unpacked models of this one. All of it is under the disk budget ([`Disk`]).
 //!
-//! Layout: `code/` (see [`CodeCache`]) and `run/PROCESS/`, one folder for each running host with a
-//! lock on it, so that several hosts may share a cache directory. Folders whose lock nobody holds
-//! were left by a host that was killed; the next one to start removes them.
+//! Layout: `code/` (see [`CodeCache`]), `artifacts/` (what was fetched from S3) and `run/PROCESS/`,
+//! one folder for each running host with a lock on it, so that several hosts may share a cache
+//! directory. Folders whose lock nobody holds were left by a host that was killed; the next one to
+//! start removes them.
+
+pub mod disk;
+mod ledger;
+pub mod sealed;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::load::compile::{CodeCache, check_private};
+use crate::load::compile::{self, CodeCache, check_private};
+use crate::repository::cache::{self, ArtifactCache};
+use disk::Disk;
 
 /// The file in each `run/PROCESS/` folder that its host holds locked.
 const LOCK_FILE: &str = "lock";
@@ -20,18 +28,21 @@ const LOCK_FILE: &str = "lock";
 /// The host's place on disk. Dropping it removes the unpacked models.
 pub struct Workspace {
     code: CodeCache,
+    artifacts: Arc<ArtifactCache>,
+    disk: Arc<Disk>,
     run: TempDir,
     // Released by the kernel however the process ends.
     _lock: File,
 }
 
 impl Workspace {
-    /// Opens `dir`, which is made if it is missing, and clears what dead hosts left.
+    /// Opens `dir`, which is made if it is missing, and clears what dead hosts left. It may hold
+    /// `budget` bytes, or if none are given half of what is free and what is cached already.
     ///
     /// # Errors
     ///
     /// A text that says what is wrong with the directory.
-    pub fn open(dir: &Path) -> Result<Self, String> {
+    pub fn open(dir: &Path, budget: Option<u64>) -> Result<Self, String> {
         let explain =
             |e: io::Error| format!("the cache directory {} cannot be used: {e}", dir.display());
         let all_runs = dir.join("run");
@@ -44,10 +55,23 @@ impl Workspace {
             .tempdir_in(&all_runs)
             .map_err(explain)?;
         let lock = lock_folder(run.path()).map_err(explain)?;
-        let scratch = run.path().to_owned();
-        let code = CodeCache::open(dir.join("code"), scratch).map_err(explain)?;
+        let (code, artifacts) = (dir.join("code"), dir.join("artifacts"));
+        for cached in [&code, &artifacts] {
+            make_private(cached).map_err(explain)?;
+            check_private(cached).map_err(explain)?;
+        }
+        let mut found = sealed::scan(&code, compile::ENDINGS).map_err(explain)?;
+        found.extend(sealed::scan(&artifacts, cache::ENDINGS).map_err(explain)?);
+        let disk = Disk::open(dir, budget, found).map_err(explain)?;
+        let scratch = run.path();
         Ok(Self {
-            code,
+            code: CodeCache::new(code, scratch.to_owned(), disk.clone()),
+            artifacts: Arc::new(ArtifactCache::new(
+                artifacts,
+                scratch.to_owned(),
+                disk.clone(),
+            )),
+            disk,
             run,
             _lock: lock,
         })
@@ -56,6 +80,16 @@ impl Workspace {
     /// The compiled components.
     pub fn code(&self) -> &CodeCache {
         &self.code
+    }
+
+    /// The artifacts that were fetched.
+    pub fn artifacts(&self) -> &Arc<ArtifactCache> {
+        &self.artifacts
+    }
+
+    /// The disk budget.
+    pub fn disk(&self) -> &Arc<Disk> {
+        &self.disk
     }
 
     /// An empty directory for one model; it goes when the value is dropped.
@@ -110,13 +144,13 @@ mod tests {
     #[test]
     fn a_dead_hosts_folder_is_removed_and_a_live_ones_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let live = Workspace::open(dir.path()).unwrap();
+        let live = Workspace::open(dir.path(), None).unwrap();
         let kept = live.new_model_dir().unwrap();
         let dead = dir.path().join("run/1-dead");
         fs::create_dir_all(&dead).unwrap();
         fs::write(dead.join(LOCK_FILE), "").unwrap();
 
-        let _second = Workspace::open(dir.path()).unwrap();
+        let _second = Workspace::open(dir.path(), None).unwrap();
         assert!(!dead.exists());
         assert!(kept.path().exists());
     }

@@ -1,22 +1,33 @@
 //! A component's bytes, compiled; with a cache on disk, so that a restart does not compile again.
 //!
-//! An entry is two files named by the hash of the component's bytes and of the engine's settings:
-//! `KEY.cwasm`, which wasmtime maps into memory, and `KEY.sha256`, its digest. An entry counts only
-//! if the digest, written last, is there and fits; anything else (a crash in between, a damaged
-//! disk) is compiled again and replaced.
+//! An entry is a sealed file ([`Sealed`]) named by the hash of the component's bytes and of the
+//! engine's settings: `KEY.cwasm`, which wasmtime maps into memory, and `KEY.sha256`, its digest. An
+//! entry counts only if the digest fits; anything else (a crash in between, a damaged disk) is
+//! compiled again and replaced. Entries are under the disk budget; code that finds no room there is
+//! used from memory.
 //!
 //! Mapping compiled code is as trusting as running a program: whoever can write the cache can run
 //! code in the host. So the cache's directory must belong to the host's user alone.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::workspace::disk::{Disk, on_disk};
+use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
+
+/// The endings of compiled code and its digest.
+pub const ENDINGS: Endings = Endings {
+    body: "cwasm",
+    seal: "sha256",
+};
 
 /// Changes with the files' layout.
 const FORMAT: &[u8] = b"modelcell code 1\n";
@@ -62,24 +73,19 @@ pub struct CodeCache {
     dir: PathBuf,
     /// Where files are written before they get their name; on the same file system as `dir`.
     scratch: PathBuf,
+    disk: Arc<Disk>,
 }
 
 impl CodeCache {
-    /// Opens the cache in `dir`, which is made if it is missing. `scratch` is a directory on the same
-    /// file system that somebody cleans up after a crash.
-    ///
-    /// # Errors
-    ///
-    /// If the directory cannot be made, or if others than the host's user could write to it.
-    pub fn open(dir: PathBuf, scratch: PathBuf) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        check_private(&dir)?;
-        Ok(Self { dir, scratch })
+    /// The cache in `dir`, which must belong to the host's user alone. `scratch` is a directory on the
+    /// same file system that somebody cleans up after a crash.
+    pub fn new(dir: PathBuf, scratch: PathBuf, disk: Arc<Disk>) -> Self {
+        Self { dir, scratch, disk }
     }
 
     /// The compiled form of the component with this key if it is in the cache.
     pub fn find(&self, engine: &Engine, key: &CodeKey) -> Option<Component> {
-        Entry::new(&self.dir, key).load(engine)
+        self.load(&self.entry(key), engine)
     }
 
     /// Compiles `wasm`, whose key is `key`, and keeps the result. Takes up to seconds of all cores.
@@ -94,20 +100,56 @@ impl CodeCache {
         wasm: &[u8],
     ) -> Result<Component, CompileError> {
         check_kind(wasm)?;
-        let entry = Entry::new(&self.dir, key);
+        let entry = self.entry(key);
         let code = engine
             .precompile_component(wasm)
             .map_err(|e| CompileError::Invalid(format!("{e:#}")))?;
-        if let Err(error) = entry.store(&code, &self.scratch) {
+        if let Err(error) = self.store(&entry, &code) {
             tracing::warn!(%error, "compiled code could not be kept; it is compiled again next time");
         }
-        let component = match entry.load(engine) {
+        let component = match self.load(&entry, engine) {
             Some(component) => component,
             None => from_memory(engine, &code)?,
         };
         drop(code);
         release_memory();
         Ok(component)
+    }
+
+    fn entry(&self, CodeKey(key): &CodeKey) -> Sealed {
+        Sealed::new(&self.dir, key, ENDINGS)
+    }
+
+    /// The entry's code if it is there and undamaged.
+    fn load(&self, entry: &Sealed, engine: &Engine) -> Option<Component> {
+        let (mut code, expected) = self.disk.find(entry)?;
+        let mut hasher = Sha256::new();
+        io::copy(&mut code, &mut hasher).ok()?;
+        if hex(&hasher.finalize()).as_bytes() != expected {
+            tracing::warn!("compiled code in the cache is damaged; it is compiled again");
+            return None;
+        }
+        // SAFETY: the file was written by `store` from this engine's compiler (the key holds the
+        // engine's settings), the digest shows that it is unchanged, and only the host's user can
+        // change it (`check_private`), who could as well change this program. It is replaced by
+        // renaming only, so what is mapped stays as it is.
+        match unsafe { Component::deserialize_file(engine, entry.body()) } {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%error, "compiled code in the cache cannot be used; it is compiled again");
+                None
+            }
+        }
+    }
+
+    /// Writes the code, then the digest, each by renaming a finished file.
+    fn store(&self, entry: &Sealed, code: &[u8]) -> io::Result<()> {
+        let digest = hex(&Sha256::digest(code));
+        let bytes = on_disk(code.len() as u64) + on_disk(digest.len() as u64);
+        let room = self.disk.reserve(bytes).map_err(io::Error::other)?;
+        let code = write_unnamed(code, &self.scratch)?;
+        let digest = write_unnamed(digest.as_bytes(), &self.scratch)?;
+        room.keep(entry, || entry.put(code, digest))
     }
 }
 
@@ -157,63 +199,8 @@ pub fn check_kind(wasm: &[u8]) -> Result<(), CompileError> {
     }
 }
 
-/// The two files of one component.
-struct Entry {
-    code: PathBuf,
-    digest: PathBuf,
-}
-
-impl Entry {
-    fn new(dir: &Path, CodeKey(key): &CodeKey) -> Self {
-        Self {
-            code: dir.join(format!("{key}.cwasm")),
-            digest: dir.join(format!("{key}.sha256")),
-        }
-    }
-
-    /// The entry's code if it is there and undamaged.
-    fn load(&self, engine: &Engine) -> Option<Component> {
-        let expected = fs::read(&self.digest).ok()?;
-        let mut hasher = Sha256::new();
-        io::copy(&mut File::open(&self.code).ok()?, &mut hasher).ok()?;
-        if hex(&hasher.finalize()).as_bytes() != expected {
-            tracing::warn!("compiled code in the cache is damaged; it is compiled again");
-            return None;
-        }
-        // SAFETY: the file was written by `store` from this engine's compiler (the key holds the
-        // engine's settings), the digest shows that it is unchanged, and only the host's user can
-        // change it (`CodeCache::open`), who could as well change this program. It is replaced by
-        // renaming only, so what is mapped stays as it is.
-        match unsafe { Component::deserialize_file(engine, &self.code) } {
-            Ok(component) => Some(component),
-            Err(error) => {
-                tracing::warn!(%error, "compiled code in the cache cannot be used; it is compiled again");
-                None
-            }
-        }
-    }
-
-    /// Writes the code, then the digest, each by renaming a finished file.
-    fn store(&self, code: &[u8], scratch: &Path) -> io::Result<()> {
-        // A digest of older code beside newer code would only look like damage, but be thorough.
-        match fs::remove_file(&self.digest) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        write_by_rename(&self.code, code, scratch)?;
-        write_by_rename(&self.digest, hex(&Sha256::digest(code)).as_bytes(), scratch)
-    }
-}
-
-fn write_by_rename(path: &Path, bytes: &[u8], scratch: &Path) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(scratch)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_data()?;
-    file.persist(path)?;
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
+/// A hash as text.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut out, byte| {
         // Writing to a String cannot fail.
