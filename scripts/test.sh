@@ -17,6 +17,9 @@ step "host, guests and artifacts"
 "${MAKE:-make}" --no-print-directory guests PROFILE=dev
 step "Python guest"
 "${MAKE:-make}" --no-print-directory python-guest PROFILE=dev
+step "moto, a second S3 server"
+MODELCELL_MOTO=$(scripts/moto.sh)
+export MODELCELL_MOTO
 step "tests"
 cargo test --workspace --locked 2>&1 </dev/null | tee "$log"
 
@@ -28,4 +31,9 @@ if [[ -f target/guests/python-nearest-centroid.wasm ]]; then
     echo "Python guest: built and tested"
 else
     echo "Python guest: skipped, componentize-py cannot be installed here"
+fi
+if [[ -n $MODELCELL_MOTO ]]; then
+    echo "S3: tested on s3s and on moto"
+else
+    echo "S3: tested on s3s; skipped on moto, which cannot be installed here"
 fi

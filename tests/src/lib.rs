@@ -7,6 +7,9 @@
 //! - [`component`]: components written by hand
 //! - [`manage`]: the model-management API
 //! - [`command`]: the binary's other commands
+//! - [`Store`]: a repository of any kind: a directory, or a bucket of one of two S3 servers ([`s3`])
+//! - [`proxy`]: what goes wrong between the server and its bucket
+//! - [`version`]: models that can say which version of their artifact they are
 //! - [`Log`], [`eventually`]: waiting for something to happen, with a deadline
 
 #![allow(
@@ -23,11 +26,16 @@ pub mod component;
 mod http;
 mod log;
 pub mod manage;
+pub mod proxy;
 pub mod raw;
+pub mod s3;
 mod server;
+mod store;
+pub mod version;
 mod wait;
 
 pub use http::{Call, Client, Reply, TARGET_MODEL};
 pub use log::Log;
 pub use server::{Server, Setup};
+pub use store::Store;
 pub use wait::{PATIENCE, eventually};

@@ -23,6 +23,7 @@ pub struct Setup {
     bound: bool,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    secrets: Vec<String>,
 }
 
 impl Default for Setup {
@@ -41,6 +42,7 @@ impl Setup {
             bound: true,
             args: Vec::new(),
             env: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -56,6 +58,13 @@ impl Setup {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Names a text that no error may have.
+    #[must_use]
+    pub fn secret(mut self, text: &str) -> Self {
+        self.secrets.push(text.to_owned());
         self
     }
 
@@ -122,10 +131,11 @@ impl Setup {
         let address = address.split(['"', ' ']).next().unwrap();
         let address: SocketAddr = address.parse().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], address.port()));
-        let secrets = [self.repository.path(), self.cache.as_path()];
-        let secrets = secrets.map(|path| path.display().to_string());
+        let paths = [self.repository.path(), self.cache.as_path()];
+        let mut secrets = self.secrets;
+        secrets.extend(paths.map(|path| path.display().to_string()));
         Server {
-            client: Client::new(&address.to_string(), secrets.into()),
+            client: Client::new(&address.to_string(), secrets),
             address,
             process,
             log,
