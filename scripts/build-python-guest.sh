@@ -23,27 +23,8 @@ newer_than_component() {
     [[ ! -f $component ]] || [[ -n $(find "$repo/wit" "$source" -type f -newer "$component") ]]
 }
 
-# One environment for each set of requirements, so that a new pin is not lost on an old cache.
-environment() {
-    local venv log
-    venv=$(cache_dir)/python-$(cksum <"$source/requirements.txt" | cut -d ' ' -f 1)
-    if [[ ! -f $venv/complete ]]; then
-        "$repo/scripts/setup.sh" python || return 1
-        say "installing $(xargs <"$source/requirements.txt")"
-        python3 -m venv --clear "$venv" || return 1
-        log=$venv/pip.log
-        with_limit 180 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --retries 1 --timeout 15 --requirement "$source/requirements.txt" >"$log" 2>&1 </dev/null || {
-            say "$(grep -i error "$log" | tail -n 1)"
-            return 1
-        }
-        touch "$venv/complete"
-    fi
-    echo "$venv/bin"
-}
-
 newer_than_component || exit 0
-bin=$(environment) || skip "componentize-py cannot be installed (is PyPI reachable?)"
+bin=$(python_environment "$source/requirements.txt") || skip "componentize-py cannot be installed (is PyPI reachable?)"
 
 rm -rf "$bindings"
 "$bin/componentize-py" --quiet --wit-path "$repo/wit" --world model bindings "$bindings"

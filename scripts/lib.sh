@@ -57,3 +57,24 @@ apt_install() {
         return 1
     fi
 }
+
+# python_environment REQUIREMENTS: prints the bin directory of a virtual environment that has them;
+# false where they cannot be installed. One environment for each set of requirements, so that a new
+# pin is not lost on an old cache.
+python_environment() {
+    local requirements=$1 venv log
+    venv=$(cache_dir)/python-$(cksum <"$requirements" | cut -d ' ' -f 1)
+    if [[ ! -f $venv/complete ]]; then
+        "$repo/scripts/setup.sh" python || return 1
+        say "installing $(grep -v '^#' "$requirements" | xargs)"
+        python3 -m venv --clear "$venv" || return 1
+        log=$venv/pip.log
+        with_limit 180 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --retries 1 --timeout 15 --requirement "$requirements" >"$log" 2>&1 </dev/null || {
+            say "$(grep -i error "$log" | tail -n 1)"
+            return 1
+        }
+        touch "$venv/complete"
+    fi
+    echo "$venv/bin"
+}
