@@ -24,6 +24,7 @@ pub mod artifact;
 pub mod command;
 pub mod component;
 mod http;
+pub mod kernel;
 mod log;
 pub mod manage;
 pub mod proxy;

@@ -45,6 +45,14 @@ impl Bench {
         assert_eq!(comes_again, status == 503, "whether to come again");
         self.nothing_is_left();
         self.proxy.heal();
+        self.recovers();
+    }
+
+    /// Answers again, once what went wrong is forgotten.
+    fn recovers(&self) {
+        eventually("the model answers again", || {
+            ask(&self.server, PLAIN).status == 200
+        });
         self.answers();
     }
 
