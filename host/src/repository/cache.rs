@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::load::compile::hex;
-use crate::workspace::disk::{Disk, DiskFull, Reservation, is_full, on_disk};
+use crate::workspace::disk::{Disk, DiskFull, Reservation, on_disk};
 use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
 
 /// The endings of an artifact and its seal.
@@ -161,10 +161,10 @@ pub enum CacheError {
 
 impl From<io::Error> for CacheError {
     fn from(error: io::Error) -> Self {
-        if is_full(&error) {
-            return Self::Full(DiskFull::Device);
+        match DiskFull::from_io(&error) {
+            Some(full) => Self::Full(full),
+            None => Self::Io(error),
         }
-        Self::Io(error)
     }
 }
 
