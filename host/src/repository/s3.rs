@@ -206,7 +206,7 @@ impl S3Repository {
             // Not every server knows the condition.
             Ok(found) if found.e_tag() == Some(&version.0) => Ok(Freshness::Same),
             Ok(_) => Ok(Freshness::Changed),
-            Err(error) => match refusal(&error, Subject::Artifact(name), &self.place) {
+            Err(error) => match refusal(&error, Subject::Version(name), &self.place) {
                 Refusal::NotModified => Ok(Freshness::Same),
                 Refusal::Missing => Ok(Freshness::Gone),
                 refusal => Err(refusal.into_error(name)),
