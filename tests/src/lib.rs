@@ -23,6 +23,7 @@
 pub mod artifact;
 pub mod command;
 pub mod component;
+mod files;
 mod http;
 mod log;
 pub mod manage;
@@ -34,6 +35,7 @@ mod store;
 pub mod version;
 mod wait;
 
+pub use files::bytes_in;
 pub use http::{Call, Client, Reply, TARGET_MODEL};
 pub use log::Log;
 pub use server::{Server, Setup};

@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use modelcell_tests::proxy::{ANY, Fault, Gate, Proxy};
 use modelcell_tests::version::{ask, both_ends, version, version_at_both_ends};
-use modelcell_tests::{Server, Store, eventually};
+use modelcell_tests::{Server, Store, bytes_in, eventually};
 
 /// An artifact that has nothing of its own to tell damaged bytes by.
 const PLAIN: &str = "m.tar";
@@ -59,17 +57,6 @@ impl Bench {
             bytes_in(&cache.join("artifacts")) + bytes_in(&cache.join("run")) == 0
         });
     }
-}
-
-/// The bytes of all files in a directory.
-fn bytes_in(dir: &Path) -> u64 {
-    // What goes meanwhile counts nothing.
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let sizes = entries.filter_map(|entry| match entry.metadata().ok()? {
-        found if found.is_dir() => Some(bytes_in(&entry.path())),
-        found => Some(found.len()),
-    });
-    sizes.sum()
 }
 
 #[test]
@@ -225,6 +212,41 @@ fn a_download_that_is_cut_off_does_not_go_on_with_another_version() {
         .proxy
         .times(1, "GET", PLAIN, Fault::CutAt(100_000, gate.clone()));
     replaced_meanwhile(&bench, &gate, &["two"]);
+}
+
+#[test]
+fn what_is_deleted_during_its_download_is_whole_or_not_found() {
+    let bench = Bench::new(&[]);
+    let gate = Gate::new();
+    let cut = Fault::CutAt(100_000, gate.clone());
+    bench.proxy.times(1, "GET", PLAIN, cut);
+    thread::scope(|scope| {
+        let request = scope.spawn(|| ask(&bench.server, PLAIN));
+        gate.reached();
+        bench.store.delete(PLAIN);
+        gate.open();
+        let reply = request.join().unwrap();
+        reply.error(404, "ModelNotFoundException", &[PLAIN]);
+    });
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_server_that_knows_no_ranges_sends_all_of_it_again() {
+    // The other server would notice that the proxy takes a header out.
+    let Some(store) = Store::moto() else {
+        println!("skipped: moto is not installed");
+        return;
+    };
+    store.put(PLAIN, version_at_both_ends("one"));
+    let proxy = store.proxy();
+    proxy.times(1, "GET", PLAIN, Fault::Cut(100_000));
+    proxy.always("GET", PLAIN, Fault::NoRanges);
+    let server = store.setup_through(&proxy).start();
+    assert_eq!(both_ends(&server, PLAIN), ["one", "one"]);
+    let seen = proxy.seen("GET", PLAIN);
+    let status: Vec<_> = seen.iter().map(|seen| seen.status).collect();
+    assert_eq!(status, [200, 200], "{seen:?}");
 }
 
 /// Replaces the model while its download stands before the gate.

@@ -74,12 +74,17 @@ struct Strict {
 }
 
 impl Strict {
-    /// What `If-Match` and `If-None-Match` ask for.
-    async fn check(&self, request: &S3Request<GetObjectInput>) -> S3Result<()> {
-        let (bucket, key) = (&request.input.bucket, &request.input.key);
+    /// What `If-Match` and `If-None-Match` ask for, and that there is such an object.
+    async fn check<T>(
+        &self,
+        request: &S3Request<T>,
+        object: (&str, &str),
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result<()> {
         let head = HeadObjectInput {
-            bucket: bucket.clone(),
-            key: key.clone(),
+            bucket: object.0.to_owned(),
+            key: object.1.to_owned(),
             ..HeadObjectInput::default()
         };
         let found = self.fs.head_object(same_request(request, head)).await?;
@@ -88,10 +93,10 @@ impl Strict {
             ETagCondition::Any => true,
             ETagCondition::ETag(wanted) => tag.as_ref().is_some_and(|tag| tag.weak_cmp(wanted)),
         };
-        if request.input.if_match.as_ref().is_some_and(|tag| !is(tag)) {
+        if if_match.is_some_and(|wanted| !is(wanted)) {
             return Err(s3_error!(PreconditionFailed));
         }
-        if request.input.if_none_match.as_ref().is_some_and(is) {
+        if if_none_match.is_some_and(is) {
             return Err(s3_error!(NotModified));
         }
         Ok(())
@@ -137,6 +142,28 @@ impl S3 for Strict {
         self.fs.put_object(request).await
     }
 
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.fs.create_multipart_upload(request).await
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        self.fs.upload_part(request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let _alone = self.writing.write().await;
+        self.fs.complete_multipart_upload(request).await
+    }
+
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
@@ -151,7 +178,10 @@ impl S3 for Strict {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         // The body is of an open file, so it stays what it is when the lock is gone.
         let _unchanged = self.writing.read().await;
-        self.check(&request).await?;
+        let input = &request.input;
+        let object = (&*input.bucket, &*input.key);
+        let (is, is_not) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.check(&request, object, is, is_not).await?;
         self.fs.get_object(request).await
     }
 
@@ -160,6 +190,10 @@ impl S3 for Strict {
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let _unchanged = self.writing.read().await;
+        let input = &request.input;
+        let object = (&*input.bucket, &*input.key);
+        let (is, is_not) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.check(&request, object, is, is_not).await?;
         self.fs.head_object(request).await
     }
 
