@@ -7,6 +7,8 @@ PROFILE ?= release
 # The address that `make run` listens on, and further flags for `modelcell serve`.
 BIND ?= 127.0.0.1:8080
 ARGS ?=
+# The parts of `make bench` with many models: cold, density, trace; all if it is empty.
+FLEET ?=
 
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODELCELL = $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/modelcell
@@ -47,9 +49,10 @@ lint: ## Check formatting, lints and documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --package modelcell --package modelcell-guest --package modelcell-guest-macros
 
-bench: guests ## Measure on this machine: hook calls in process, then requests over HTTP
+bench: guests ## Measure on this machine: hook calls, requests over HTTP, many models in S3
 	cargo bench --locked --package modelcell-bench
 	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench
+	@scripts/bench-fleet.sh $(MODELCELL) $(FLEET)
 
 clean: ## Delete what was built here; what is cached for the machine stays
 	cargo clean

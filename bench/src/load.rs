@@ -11,27 +11,23 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::client::Head;
+use crate::report::Latencies;
+
 /// What a run of load gave.
 pub struct Run {
     /// Answers.
     pub requests: usize,
     /// How long it took.
     pub elapsed: Duration,
-    /// Of each request, sorted.
-    latencies: Vec<Duration>,
+    /// Of each request.
+    pub latencies: Latencies,
 }
 
 impl Run {
     /// Answers a second.
     pub fn rate(&self) -> f64 {
         self.requests as f64 / self.elapsed.as_secs_f64()
-    }
-
-    /// The latency that `share` (0 to 1) of the requests did not exceed.
-    pub fn percentile(&self, share: f64) -> Duration {
-        let last = self.latencies.len().saturating_sub(1);
-        let index = (last as f64 * share).round() as usize;
-        self.latencies.get(index).copied().unwrap_or_default()
     }
 }
 
@@ -62,11 +58,10 @@ pub fn run(
             latencies.extend(task.await.map_err(io::Error::other)??);
         }
         let elapsed = begin.elapsed();
-        latencies.sort_unstable();
         Ok(Run {
             requests: latencies.len(),
             elapsed,
-            latencies,
+            latencies: latencies.into(),
         })
     })
 }
@@ -98,18 +93,9 @@ async fn connection(
 
 /// Whether `answer` holds the head and as many bytes of body as that says.
 fn is_whole(answer: &[u8]) -> io::Result<bool> {
-    let Some(head) = answer.windows(4).position(|w| w == b"\r\n\r\n") else {
-        return Ok(false);
-    };
-    let text = String::from_utf8_lossy(answer.get(..head).unwrap_or_default());
-    if !text.starts_with("HTTP/1.1 200") {
-        return Err(io::Error::other(format!("not 200: {text}")));
+    match Head::read(answer)? {
+        None => Ok(false),
+        Some(head) if head.status == 200 => Ok(answer.len() >= head.length + head.body_length),
+        Some(head) => Err(io::Error::other(format!("not 200 but {}", head.status))),
     }
-    let length = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse::<usize>().ok())
-        .ok_or_else(|| io::Error::other("an answer without content-length"))?;
-    Ok(answer.len() >= head + 4 + length)
 }

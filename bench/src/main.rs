@@ -109,7 +109,7 @@ fn median(mut rounds: Vec<Measured>) -> Result<Measured, String> {
 
 fn print_row(name: &str, connections: usize, measured: &Measured) {
     let run = &measured.run;
-    let micros = |share| run.percentile(share).as_micros();
+    let micros = |share| run.latencies.percentile(share).as_micros();
     println!(
         "{name:<9} {connections:>5} {:>11.0} {:>8} {:>8} {:>8} {:>9} {:>14.1}",
         run.rate(),

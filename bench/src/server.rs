@@ -1,10 +1,13 @@
-//! The release binary, started on a repository with one artifact, and its CPU time.
+//! The release binary, started on a repository, and its CPU time.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use crate::s3::{self, S3Server};
 
 /// A running server; ends when dropped.
 pub struct Server {
@@ -21,10 +24,9 @@ impl Server {
     ///
     /// One line that says what failed.
     pub fn start(name: &str, component: &Path, model_dir: &Path) -> Result<Self, String> {
-        let binary = binary()?;
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let repository = dir.path().join("repository");
-        let packed = Command::new(&binary)
+        let packed = Command::new(binary()?)
             .arg("package")
             .args(["--component".as_ref(), component.as_os_str()])
             .args(["--model-dir".as_ref(), model_dir.as_os_str()])
@@ -36,29 +38,75 @@ impl Server {
         if !packed.success() {
             return Err("the artifact could not be packed".into());
         }
-        let mut child = Command::new(&binary)
+        Self::spawn(dir, ["--repository".as_ref(), repository.as_os_str()])
+    }
+
+    /// Serves the objects of `s3`, with an empty cache directory and one cell for each model.
+    /// `revalidate_after` is the flag of that name: how long S3 is not asked for a newer version.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what failed.
+    pub fn start_on_s3(
+        s3: &S3Server,
+        memory_budget: u64,
+        revalidate_after: &str,
+    ) -> Result<Self, String> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let (location, endpoint) = (S3Server::location(), format!("http://{}", s3.address));
+        let arguments = [
+            ["--repository", &location],
+            ["--s3-endpoint", &endpoint],
+            ["--memory-budget", &memory_budget.to_string()],
+            ["--min-residency", "0s"],
+            ["--revalidate-after", revalidate_after],
+            ["--cells-per-model", "1"],
+        ];
+        Self::spawn(dir, arguments.as_flattened())
+    }
+
+    /// Starts the server. Its cache directory is in `dir`, which is deleted when it ends.
+    fn spawn<A: AsRef<OsStr>>(
+        dir: tempfile::TempDir,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Self, String> {
+        let mut child = Command::new(binary()?)
             .args(["serve", "--bind", "127.0.0.1:0"])
-            .args(["--repository".as_ref(), repository.as_os_str()])
             .args(["--cache-dir".as_ref(), dir.path().join("cache").as_os_str()])
+            .args(arguments)
+            .env("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY)
+            .env("AWS_REGION", "us-east-1")
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|e| e.to_string())?;
         let stderr = child.stderr.take().ok_or("no stderr")?;
         let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let address = lines
-            .find_map(|line| line.split_once("http://").map(|(_, a)| a.to_owned()))
-            .and_then(|address| address.trim().parse().ok());
+        let mut said = String::new();
+        let address = lines.find_map(|line| {
+            let address = line
+                .rsplit_once("listening on http://")
+                .and_then(|(_, address)| address.trim().parse().ok());
+            said = line;
+            address
+        });
         // Kept open and read, or else the server could not write its log.
         std::thread::spawn(move || lines.for_each(drop));
         let Some(address) = address else {
             let _ = child.kill();
-            return Err("the server did not start".into());
+            let _ = child.wait();
+            return Err(format!("the server did not start: {said}"));
         };
         Ok(Self {
             child,
             address,
             _dir: dir,
         })
+    }
+
+    /// The server's process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// CPU time, user and system, that the server has used so far. The kernel counts in steps of

@@ -25,6 +25,9 @@ use values::{count, interval, size, time};
 /// The longest body that may be allowed. Guests hold a body in memory several times over.
 const BODY_CEILING: ByteSize = ByteSize::gib(1);
 
+/// Forty bodies of the default size.
+const DEFAULT_REQUEST_MEMORY: ByteSize = ByteSize::mib(256);
+
 /// What SageMaker's InvokeEndpoint carries at most: 6,291,456 bytes.
 const DEFAULT_BODY: ByteSize = ByteSize::mib(6);
 
@@ -68,6 +71,10 @@ pub struct Options {
     /// less a reserve].
     #[arg(long, env = "MODELCELL_MEMORY_BUDGET", value_name = "SIZE")]
     pub memory_budget: Option<ByteSize>,
+
+    /// The memory that bodies and answers of requests in flight may hold together [default: 256MiB].
+    #[arg(long, env = "MODELCELL_REQUEST_MEMORY", value_name = "SIZE")]
+    pub request_memory: Option<ByteSize>,
 
     /// How long a model stays after it was loaded, unless nothing else can make room [default: 10s].
     #[arg(long, env = "MODELCELL_MIN_RESIDENCY", value_name = "TIME")]
@@ -172,6 +179,10 @@ pub struct Settings {
     pub memory_budget: u64,
     /// How long a loaded model is not evicted, unless nothing else can make room.
     pub min_residency: Duration,
+    /// How long a model from the repository is taken for the newest; zero asks before each request.
+    pub revalidate_after: Duration,
+    /// Bytes that bodies and answers of requests in flight may hold together.
+    pub request_memory: u64,
     /// Bytes that the cache directory may hold; none for half of what is free.
     pub disk_budget: Option<u64>,
     /// Models that are loaded at the start and stay.
@@ -221,6 +232,7 @@ impl Options {
             revalidate_after: self.revalidate_after.or(other.revalidate_after),
             downloads: self.downloads.or(other.downloads),
             memory_budget: self.memory_budget.or(other.memory_budget),
+            request_memory: self.request_memory.or(other.request_memory),
             min_residency: self.min_residency.or(other.min_residency),
             disk_budget: self.disk_budget.or(other.disk_budget),
             pins: if self.pins.is_empty() {
@@ -270,6 +282,11 @@ impl Options {
             self.model_roots
         };
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let revalidate_after = interval("revalidate-after", self.revalidate_after, 60)?;
+        let max_body = size("max-body", max_body, ByteSize(1), BODY_CEILING)?;
+        let request_memory = self
+            .request_memory
+            .unwrap_or(DEFAULT_REQUEST_MEMORY.max(ByteSize(max_body)));
         let memory_budget = match self.memory_budget {
             Some(size) => size,
             None => ByteSize(machine::default_memory_budget()),
@@ -289,7 +306,7 @@ impl Options {
                     location,
                     s3_path_style: self.s3_path_style.unwrap_or(self.s3_endpoint.is_some()),
                     s3_endpoint: self.s3_endpoint,
-                    revalidate_after: interval("revalidate-after", self.revalidate_after, 60)?,
+                    revalidate_after,
                     downloads: count("downloads", self.downloads, 16)?,
                 }),
                 None => None,
@@ -298,7 +315,10 @@ impl Options {
             bind,
             cache_dir,
             model_roots,
-            max_body: size("max-body", max_body, ByteSize(1), BODY_CEILING)?,
+            revalidate_after,
+            // Less than one body would let no such body in.
+            request_memory: size("request-memory", request_memory, ByteSize(max_body), whole)?,
+            max_body,
             drain_timeout: time("drain-timeout", self.drain_timeout, 25)?,
             max_connections: count("max-connections", self.max_connections, 4096)?,
             limits: ModelLimits {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
+use crate::budget::NoRoom;
 use crate::hooks::{GuestError, Hook};
 use crate::load::LoadError;
 use crate::models::ModelsError;
@@ -64,6 +65,12 @@ pub enum Error {
     /// A model answered with what HTTP cannot carry.
     #[error("output_fn answered with {0}")]
     BadAnswer(&'static str),
+    /// Bodies and answers of requests in flight hold all that they may.
+    #[error("the host is busy with too much data of other requests (--request-memory); try again")]
+    Overloaded,
+    /// The metrics could not be written.
+    #[error("the metrics could not be written: {0}")]
+    Metrics(String),
     /// The server is about to stop.
     #[error("the server is stopping")]
     Stopping,
@@ -82,7 +89,8 @@ impl Error {
             Self::Repository(error) => repository_status(error),
             Self::UrlNotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
             Self::Models(error) => models_status(error),
-            Self::Busy(_) | Self::Stopping => {
+            Self::Metrics(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
+            Self::Busy(_) | Self::Overloaded | Self::Stopping => {
                 (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
             }
             Self::Hook(error) => cell_status(error),
@@ -91,19 +99,14 @@ impl Error {
         }
     }
 
-    /// When trying again makes sense.
+    /// When trying again makes sense: wherever the same request may succeed a moment later.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Busy(_) | Self::Stopping | Self::Models(ModelsError::NotReady(_)) => {
-                Some(Duration::from_secs(1))
-            }
-            Self::Repository(error) => repository_retry(error),
-            Self::Models(ModelsError::Load(error)) => match &**error {
-                LoadError::Repository(error) => repository_retry(error),
-                _ => None,
-            },
-            _ => None,
-        }
+        let (status, _) = self.status();
+        let again = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        again.contains(&status).then_some(Duration::from_secs(1))
     }
 
     /// The error of a request of `model` that got no cell.
@@ -142,15 +145,6 @@ fn repository_status(error: &RepositoryError) -> (StatusCode, &'static str) {
     }
 }
 
-/// How long to wait before a repository may have recovered.
-fn repository_retry(error: &RepositoryError) -> Option<Duration> {
-    match error {
-        RepositoryError::Outage(_) => Some(Duration::from_secs(5)),
-        RepositoryError::Changing | RepositoryError::Io(_) => Some(Duration::from_secs(1)),
-        _ => None,
-    }
-}
-
 fn models_status(error: &ModelsError) -> (StatusCode, &'static str) {
     match error {
         ModelsError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
@@ -168,6 +162,7 @@ fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
         LoadError::Repository(error) => repository_status(error),
         LoadError::InvalidArtifact(_) => (StatusCode::BAD_REQUEST, "InvalidModelException"),
         LoadError::ModelFn(error) => cell_status(error),
+        LoadError::NoRoom(no_room) => no_room_status(no_room),
         LoadError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "ModelTimeoutException"),
         LoadError::Storage(_) => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
         LoadError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
@@ -203,7 +198,23 @@ fn fault_status(fault: &HookFault) -> (StatusCode, &'static str) {
         HookFault::OutOfMemory { .. } | HookFault::HostOutOfMemory => {
             (S::INSUFFICIENT_STORAGE, "OutOfMemoryError")
         }
+        HookFault::NoRoom(no_room) => no_room_status(no_room),
         HookFault::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
         HookFault::Start(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
+    }
+}
+
+/// 507 is what SageMaker's platform understands: it unloads other models. Where models in use will be
+/// done in a moment, trying again is all that a caller can do.
+fn no_room_status(no_room: &NoRoom) -> (StatusCode, &'static str) {
+    match no_room {
+        NoRoom::Alone { .. } | NoRoom::Full { .. } => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "InsufficientMemoryException",
+        ),
+        NoRoom::InUse { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailableException",
+        ),
     }
 }

@@ -86,3 +86,10 @@ pub struct HookTimes {
     /// Time in `output_fn`.
     pub output_fn: Duration,
 }
+
+impl HookTimes {
+    /// Time in all hooks together.
+    pub fn total(&self) -> Duration {
+        self.input_fn + self.predict_fn + self.output_fn
+    }
+}

@@ -1,20 +1,20 @@
 //! The story of an invocation: resolve the target model, lease a cell, run the hooks, reply.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use tokio::time::Instant;
 
+use crate::budget::Account;
 use crate::error::Error;
 use crate::hooks::Request;
 use crate::host::Host;
 use crate::load::Source;
-use crate::models::Model;
+use crate::models::{InUse, Model};
 use crate::repository::{ModelName, RepositoryError};
 use crate::response::{self, CUSTOM_ATTRIBUTES, Reply};
 use crate::sandbox::Invocation;
+use crate::server::RequestBody;
 
 const TARGET_MODEL: HeaderName = HeaderName::from_static("x-amzn-sagemaker-target-model");
 const INFERENCE_ID: HeaderName = HeaderName::from_static("x-amzn-sagemaker-inference-id");
@@ -44,7 +44,7 @@ impl Target {
     }
 }
 
-/// Serves one invocation.
+/// Serves one invocation, and counts it.
 ///
 /// # Errors
 ///
@@ -53,13 +53,46 @@ pub async fn invoke(
     host: &Host,
     target: Target,
     headers: &HeaderMap,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<Reply, Error> {
-    let end = Instant::now() + host.settings.limits.request_timeout;
-    let mut request = guest_request(headers, body)?;
+    let begin = Instant::now();
+    let end = begin + host.settings.limits.request_timeout;
+    let result = match guest_request(headers, body.bytes) {
+        Ok(request) => serve(host, target, request, end).await,
+        Err(error) => Err(error),
+    };
+    let metrics = &host.metrics;
+    metrics.invocations.inc();
+    let payload = match result {
+        Ok(invocation) => {
+            let in_hooks = invocation.times.total();
+            metrics.model_latency.observe(in_hooks.as_secs_f64());
+            let overhead = begin.elapsed().saturating_sub(in_hooks);
+            metrics.overhead_latency.observe(overhead.as_secs_f64());
+            invocation.payload
+        }
+        Err(error) => {
+            let count = match error.status().0.is_server_error() {
+                true => &metrics.errors_5xx,
+                false => &metrics.errors_4xx,
+            };
+            count.inc();
+            return Err(error);
+        }
+    };
+    let charge = Account::new(&host.buffers).charge(payload.body.len() as u64);
+    response::payload(payload, charge.map_err(|_| Error::Overloaded)?)
+}
+
+async fn serve(
+    host: &Host,
+    target: Target,
+    mut request: Request,
+    end: Instant,
+) -> Result<Invocation, Error> {
     let model = resolve(host, target, end).await?;
     // Named in the query, or not at all: the model still learns by which name it was found.
-    let name = || model.name.clone();
+    let name = || model.name.to_string();
     request.target_model.get_or_insert_with(name);
     let result = run(&model, &request, end).await;
     match &result {
@@ -67,7 +100,7 @@ pub async fn invoke(
             let times = &invocation.times;
             model.stats.answered(times);
             tracing::debug!(
-                model = model.name,
+                model = &*model.name,
                 input_fn = ?times.input_fn,
                 predict_fn = ?times.predict_fn,
                 output_fn = ?times.output_fn,
@@ -76,7 +109,7 @@ pub async fn invoke(
         }
         Err(_) => model.stats.failed(),
     }
-    response::payload(result?.payload)
+    result
 }
 
 async fn run(model: &Model, request: &Request, end: Instant) -> Result<Invocation, Error> {
@@ -94,20 +127,35 @@ async fn run(model: &Model, request: &Request, end: Instant) -> Result<Invocatio
         .map_err(|e| Error::from_cell(e, loaded.request_timeout))
 }
 
-async fn resolve(host: &Host, target: Target, end: Instant) -> Result<Arc<Model>, Error> {
+async fn resolve(host: &Host, target: Target, end: Instant) -> Result<InUse, Error> {
     let name = match target {
         Target::Loaded(name) => return Ok(host.models.get_or_wait(&name, end).await?),
         Target::Named(Some(name)) => name,
         Target::Named(None) => only_model(host).await?,
     };
     if let Some(model) = host.models.get(&name) {
-        return Ok(model);
+        host.metrics.cache_hits.inc();
+        return newest(host, model).await;
     }
     if host.repository.is_none() {
         return Ok(host.models.get_or_wait(&name, end).await?);
     }
     let source = Source::Repository(ModelName::parse(&name)?);
+    host.metrics.cache_misses.inc();
     Ok(host.models.get_or_load(&name, &name, source, end).await?)
+}
+
+/// The model, after the repository was asked if each request has to ask.
+async fn newest(host: &Host, model: InUse) -> Result<InUse, Error> {
+    match &host.repository {
+        Some(repository) if host.settings.revalidate_after.is_zero() => {
+            if host.models.revalidate(repository, model.model()).await {
+                return Ok(model);
+            }
+            Err(RepositoryError::NotFound(model.name.to_string()).into())
+        }
+        _ => Ok(model),
+    }
 }
 
 /// The model that is meant when a caller names none: the only artifact of the repository, or else
@@ -118,7 +166,7 @@ async fn only_model(host: &Host) -> Result<String, Error> {
     }
     let page = host.models.page(None, 1);
     match page.models.first() {
-        Some(model) if !page.more => Ok(model.name.clone()),
+        Some(model) if !page.more => Ok(model.name.to_string()),
         Some(_) => Err(RepositoryError::Ambiguous("several models").into()),
         None => Err(RepositoryError::Ambiguous("no model").into()),
     }

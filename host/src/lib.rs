@@ -6,15 +6,17 @@
 //! - [`server`]: accepts connections, reads requests, drains at the end
 //! - [`route`]: method and path to operation
 //! - [`invoke`]: an invocation from target model to reply; [`manage`]: the model-management API
-//! - [`repository`]: names and where artifacts lie
-//! - [`models`]: models by name; joins concurrent loads
+//! - [`repository`]: names and where artifacts lie, a directory or an S3 bucket
+//! - [`models`]: models by name; joins concurrent loads, evicts, keeps up to date
+//! - [`budget`]: the memory that models hold together
 //! - [`load`]: unpack, compile, first cell; [`workspace`]: its place on disk
 //! - [`sandbox`]: the engine, what guests may call, cells and their pool
 //! - [`hooks`]: the contract with guests
 //! - [`error`], [`response`]: what callers see
-//! - [`telemetry`]: log lines
+//! - [`metrics`], [`monitor`]: what operators watch; [`telemetry`]: log lines
 //! - [`commands`]: the binary's commands
 
+pub mod budget;
 pub mod commands;
 pub mod config;
 pub mod error;
@@ -23,7 +25,9 @@ pub mod host;
 pub mod invoke;
 pub mod load;
 pub mod manage;
+pub mod metrics;
 pub mod models;
+pub mod monitor;
 pub mod repository;
 pub mod response;
 pub mod route;

@@ -5,6 +5,7 @@
 //! nothing behind. Blocking steps run on their own threads; several artifacts are unpacked and
 //! compiled side by side, but no more than there are processors, because each keeps them busy.
 
+pub mod code;
 pub mod compile;
 pub mod files;
 pub mod progress;
@@ -18,13 +19,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
-use wasmtime::component::Component;
 
+use crate::budget::{Account, Budget, Charge, MODEL_BYTES, NoRoom};
 use crate::config::Settings;
-use crate::repository::{ModelName, Repository, RepositoryError, Version};
+use crate::metrics::Metrics;
+use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
 use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
 use crate::workspace::Workspace;
-use compile::{CodeKey, CompileError, Origin};
+use code::{CodeRegistry, SharedCode};
+use compile::CompileError;
 use files::{ModelFiles, open_archive, read_component, unpack_into};
 use progress::{Progress, Stage};
 use settings::ArtifactSettings;
@@ -73,12 +76,15 @@ pub struct ModelLimits {
 pub struct Loaded {
     /// Its cells.
     pub cells: Arc<CellPool>,
+    /// The compiled code that its cells run.
+    pub code: Arc<SharedCode>,
     /// The longest time for one request.
     pub request_timeout: Duration,
     /// Which version of the repository's artifact it is.
     pub version: Option<Version>,
     // Last, because cells may read the files as long as they live.
     files: ModelFiles,
+    _charge: Charge,
 }
 
 impl Loaded {
@@ -106,6 +112,9 @@ pub enum LoadError {
     /// A step before `model_fn` took too long.
     #[error("{0} took longer than a model may take to load (--load-timeout)")]
     Deadline(&'static str),
+    /// The memory budget has no room for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The disk is full or broken.
     #[error("{0}")]
     Storage(String),
@@ -130,8 +139,10 @@ pub struct Loader {
     workspace: Arc<Workspace>,
     repository: Option<Arc<Repository>>,
     limits: ModelLimits,
+    budget: Arc<Budget>,
+    metrics: Arc<Metrics>,
+    code: CodeRegistry,
     unpacking: Semaphore,
-    compiling: Semaphore,
 }
 
 impl Loader {
@@ -145,15 +156,21 @@ impl Loader {
         workspace: Arc<Workspace>,
         repository: Option<Arc<Repository>>,
         limits: ModelLimits,
+        budget: Arc<Budget>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let parallel = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let sandbox = Arc::new(Sandbox::new().map_err(|e| e.to_string())?);
+        let code = CodeRegistry::new(sandbox.clone(), workspace.clone(), budget.clone(), parallel);
         Ok(Self {
+            sandbox,
             workspace,
             repository,
-            sandbox: Arc::new(Sandbox::new().map_err(|e| e.to_string())?),
             limits,
+            budget,
+            metrics,
+            code,
             unpacking: Semaphore::new(parallel),
-            compiling: Semaphore::new(parallel),
         })
     }
 
@@ -164,7 +181,14 @@ impl Loader {
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
         let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
-        Self::start(workspace, None, settings.limits.clone())
+        let budget = Budget::new(settings.memory_budget);
+        let metrics = Arc::new(Metrics::new()?);
+        Self::start(workspace, None, settings.limits.clone(), budget, metrics)
+    }
+
+    /// What the operator allows each model.
+    pub fn limits(&self) -> &ModelLimits {
+        &self.limits
     }
 
     /// Loads the model `name` from `source`, and says in `progress` how far it is.
@@ -185,8 +209,26 @@ impl Loader {
         if result.is_err() {
             // Nothing is ever sent: this returns when the files are gone.
             let _ = ended.changed().await;
+        } else {
+            self.metrics.loading.observe(begin.elapsed().as_secs_f64());
         }
         result
+    }
+
+    /// Whether `version` is still what lies under `name` in the repository.
+    ///
+    /// # Errors
+    ///
+    /// As [`Repository::check`], and if there is no repository.
+    pub async fn freshness(
+        &self,
+        name: &ModelName,
+        version: &Version,
+    ) -> Result<Freshness, RepositoryError> {
+        match &self.repository {
+            Some(repository) => repository.check(name, version).await,
+            None => Err(RepositoryError::NotFound(name.to_string())),
+        }
     }
 
     /// The model's files, and their version if they are from the repository.
@@ -210,6 +252,12 @@ impl Loader {
                 let repository = repository.ok_or_else(|| LoadError::NotFound(name.to_string()))?;
                 let end = begin + self.limits.load_timeout;
                 let artifact = repository.fetch(&name, end.into(), progress).await?;
+                progress.found(&artifact.version);
+                if progress.bytes().is_some() {
+                    self.metrics
+                        .downloading
+                        .observe(begin.elapsed().as_secs_f64());
+                }
                 progress.enter(Stage::Unpacking);
                 let file = artifact.file.try_clone().map_err(internal)?;
                 let unpacked = self.unpack(file).await;
@@ -232,34 +280,50 @@ impl Loader {
         let unpacked = begin.elapsed();
         check_time(end, "unpacking the artifact")?;
         progress.enter(Stage::Compiling);
-        let (component, settings, origin) = self.compile(files.path.clone()).await?;
-        let code = self.sandbox.link(&component).map_err(sandbox_error)?;
+        let dir = files.path.clone();
+        let (settings, wasm) = spawn_blocking(move || {
+            let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
+            Ok::<_, LoadError>((settings, read_component(&dir)?))
+        })
+        .await
+        .map_err(internal)??;
+        let (code, origin) = self.code.get(wasm).await?;
         let compiled = begin.elapsed();
         check_time(end, "compiling the component")?;
         progress.enter(Stage::ModelFn);
+        let account = Account::new(&self.budget);
+        let charge = account.charge(MODEL_BYTES)?;
         let spec = CellSpec {
             model: name.into(),
             model_dir: files.path.clone(),
             memory_limit: settings.cell_memory(self.limits.cell_memory),
             log_limit: self.limits.guest_log,
+            account,
         };
-        let max_cells = settings.cells(self.limits.cells);
-        let cells = CellPool::start(self.sandbox.clone(), code, spec, max_cells, end.into())
-            .await
-            .map_err(LoadError::ModelFn)?;
+        let cells = CellPool::start(
+            self.sandbox.clone(),
+            code.code().clone(),
+            spec,
+            settings.cells(self.limits.cells),
+            end.into(),
+        )
+        .await
+        .map_err(model_fn_error)?;
         tracing::info!(
             model = name,
             unpack_ms = millis(unpacked),
             compile_ms = millis(compiled - unpacked),
-            from_cache = origin == Origin::Cache,
+            code = ?origin,
             model_fn_ms = millis(begin.elapsed() - compiled),
             "loaded"
         );
         Ok(Loaded {
             cells,
+            code,
             request_timeout: settings.request_timeout(self.limits.request_timeout),
             version,
             files,
+            _charge: charge,
         })
     }
 
@@ -272,38 +336,6 @@ impl Loader {
             .await
             .map_err(internal)?
     }
-
-    /// Only what must be compiled waits for its turn: compiled code is at hand in a millisecond.
-    async fn compile(
-        &self,
-        dir: PathBuf,
-    ) -> Result<(Component, ArtifactSettings, Origin), LoadError> {
-        let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
-        let (found, settings, key, wasm) = spawn_blocking(move || {
-            let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
-            let wasm = read_component(&dir)?;
-            let key = CodeKey::new(sandbox.engine(), &wasm);
-            let found = workspace.code().find(sandbox.engine(), &key);
-            Ok::<_, LoadError>((found, settings, key, wasm))
-        })
-        .await
-        .map_err(internal)??;
-        if let Some(component) = found {
-            return Ok((component, settings, Origin::Cache));
-        }
-        let _slot = self.compiling.acquire().await.map_err(internal)?;
-        let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
-        let compiled = spawn_blocking(move || {
-            let cache = workspace.code();
-            // Somebody else may have compiled it in the meantime.
-            match cache.find(sandbox.engine(), &key) {
-                Some(component) => Ok(component),
-                None => cache.compile(sandbox.engine(), &key, &wasm),
-            }
-        });
-        let component = compiled.await.map_err(internal)?.map_err(compile_error)?;
-        Ok((component, settings, Origin::Compiler))
-    }
 }
 
 /// Unpacking and compiling cannot be broken off, so the time is looked at when they are done.
@@ -312,6 +344,13 @@ fn check_time(end: Instant, step: &'static str) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::Deadline(step))
+}
+
+fn model_fn_error(error: CellError) -> LoadError {
+    match error.fault {
+        HookFault::NoRoom(no_room) => LoadError::NoRoom(no_room),
+        _ => LoadError::ModelFn(error),
+    }
 }
 
 fn compile_error(error: CompileError) -> LoadError {

@@ -1,11 +1,15 @@
-//! The model-management API of SageMaker's multi-model containers.
+//! The model-management API of SageMaker's multi-model containers: load and unload here, what is
+//! there in [`list`] and [`describe`].
 //!
 //! Requests are in snake_case and responses in camelCase, as in
 //! <https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html>; what AWS leaves open
 //! is as in multi-model-server.
 
+mod describe;
+mod list;
+
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
@@ -15,13 +19,12 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::load::Source;
-use crate::models::Model;
-use crate::repository::{ModelName, Repository, without_ending};
+use crate::load::{LoadError, Source};
+use crate::models::ModelsError;
+use crate::repository::{ModelName, Repository, RepositoryError, without_ending};
 use crate::response::{self, Reply};
-
-/// Models on a page, unless the caller wants fewer.
-const PAGE: usize = 100;
+pub use describe::describe;
+pub use list::list;
 
 /// How long an unload waits for requests in flight. The platform waits 360 s.
 const UNLOAD_TIMEOUT: Duration = Duration::from_secs(350);
@@ -57,45 +60,6 @@ struct StatusBody {
     status: String,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListBody {
-    models: Vec<ListItem>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_page_token: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListItem {
-    model_name: String,
-    model_url: String,
-}
-
-/// AWS's two fields; the rest is an extension.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DescribeBody<'a> {
-    model_name: &'a str,
-    model_url: &'a str,
-    /// Seconds since 1970.
-    loaded_at: u64,
-    invocations: u64,
-    errors: u64,
-    /// Time in each hook, summed over the invocations without error.
-    hook_microseconds: HookMicros,
-    idle_cells: usize,
-    idle_cell_bytes: usize,
-    code_bytes: usize,
-}
-
-#[derive(Serialize)]
-struct HookMicros {
-    input_fn: u128,
-    predict_fn: u128,
-    output_fn: u128,
-}
-
 /// `POST /models`
 ///
 /// # Errors
@@ -124,79 +88,15 @@ pub async fn load(
             .await
             .map_err(|_| Error::Stopping)??
     };
-    host.models.register(&name, &url, source)?;
+    let loading = host.models.register(&name, &url, source)?;
     if !request.synchronous.is_none_or(|flag| flag.is_true()) {
         return Ok(status(StatusCode::ACCEPTED, "Processing worker updates..."));
     }
     // A load ends by itself after --load-timeout; a little more lets its own error come first.
     let deadline = Instant::now() + host.settings.limits.load_timeout + Duration::from_secs(60);
-    host.models.get_or_wait(&name, deadline).await?;
+    let loaded = host.models.finish(&name, loading, deadline).await;
+    loaded.map_err(in_model_store)?;
     Ok(status(StatusCode::OK, "Workers scaled"))
-}
-
-/// `GET /models`
-pub fn list(host: &Host, query: Option<&str>) -> Reply {
-    let mut limit = PAGE;
-    let mut after = None;
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match &*key {
-            "limit" => {
-                // What makes no sense means the default, as in multi-model-server.
-                let wish = value.parse().ok();
-                limit = wish.filter(|n| (1..=PAGE).contains(n)).unwrap_or(PAGE);
-            }
-            "next_page_token" => after = Some(value.into_owned()),
-            _ => {}
-        }
-    }
-    let page = host.models.page(after.as_deref(), limit);
-    // The token is the last name, so a page neither repeats nor leaves out a model because others
-    // come and go between two calls.
-    let next_page_token = match page.models.last() {
-        Some(last) if page.more => Some(last.name.clone()),
-        _ => None,
-    };
-    let item = |model: &std::sync::Arc<Model>| ListItem {
-        model_name: model.name.clone(),
-        model_url: model.url.clone(),
-    };
-    let body = ListBody {
-        models: page.models.iter().map(item).collect(),
-        next_page_token,
-    };
-    response::json(StatusCode::OK, &body)
-}
-
-/// `GET /models/NAME`
-///
-/// # Errors
-///
-/// 404 if the model is not loaded.
-pub fn describe(host: &Host, name: &str) -> Result<Reply, Error> {
-    let model = host
-        .models
-        .get(name)
-        .ok_or_else(|| crate::models::ModelsError::NotFound(name.to_owned()))?;
-    let stats = model.stats.read();
-    let cells = &model.loaded().cells;
-    let (idle_cells, idle_cell_bytes) = cells.idle();
-    let since_1970 = model.loaded_at.duration_since(UNIX_EPOCH);
-    let body = DescribeBody {
-        model_name: &model.name,
-        model_url: &model.url,
-        loaded_at: since_1970.unwrap_or_default().as_secs(),
-        invocations: stats.invocations,
-        errors: stats.errors,
-        hook_microseconds: HookMicros {
-            input_fn: stats.times.input_fn.as_micros(),
-            predict_fn: stats.times.predict_fn.as_micros(),
-            output_fn: stats.times.output_fn.as_micros(),
-        },
-        idle_cells,
-        idle_cell_bytes,
-        code_bytes: cells.code_bytes(),
-    };
-    Ok(response::json(StatusCode::OK, &body))
 }
 
 /// `DELETE /models/NAME`
@@ -212,6 +112,16 @@ pub async fn unload(host: &Host, name: &str) -> Result<Reply, Error> {
         StatusCode::OK,
         &format!("Model \"{name}\" unregistered"),
     ))
+}
+
+/// What the repository does not hold, in multi-model-server's words.
+fn in_model_store(error: ModelsError) -> Error {
+    if let ModelsError::Load(load) = &error
+        && let LoadError::Repository(RepositoryError::NotFound(name)) = &**load
+    {
+        return Error::UrlNotFound(format!("Model not found in model store: {name}"));
+    }
+    error.into()
 }
 
 fn status(code: StatusCode, text: &str) -> Reply {

@@ -1,104 +1,68 @@
 //! The models by name: loading, ready, or not here.
 //!
-//! Invariants. A name has at most one entry. Loads run in tasks of their own, so a caller who leaves
-//! strands nobody; all who want the same cold model wait for the same task. A failed load leaves no
-//! entry, so the next request tries again. A model ends when the map and every request have let go
-//! of it; [`Models::unload`] waits for that.
+//! Invariants. A name has at most one entry in the [`table`]. Loads run in tasks of their own, so a
+//! caller who leaves strands nobody; all who want the same cold model wait for the same task. A
+//! failed load leaves no entry, but is remembered for a moment ([`failures`]). A model ends when
+//! the table and every request have let go of it; [`Models::unload`] waits for that. Who needs memory
+//! that is not free has the least recently used models go ([`evict`]); newer versions take the
+//! place of older ones ([`refresh`]); pinned models stay ([`pins`]).
+
+mod evict;
+mod failures;
+mod model;
+mod pins;
+mod refresh;
+mod table;
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::hooks::HookTimes;
+use crate::budget::{Budget, NoRoom};
+use crate::load::progress::Progress;
 use crate::load::{LoadError, Loaded, Loader, Source};
+use crate::metrics::Metrics;
+use crate::repository::{Freshness, ModelName, Repository, Version};
 use crate::sandbox::printable;
+use failures::{Failures, Recalled};
+pub use model::{InUse, Model, Stats, StatsReading};
+pub use pins::Pin;
+pub use refresh::Origin;
+use table::{Entry, Table};
 
-/// A model that is ready for requests.
-pub struct Model {
-    /// The name under which it is invoked.
-    pub name: String,
-    /// Where it came from, as the one who asked for it put it.
-    pub url: String,
-    /// When it became ready.
-    pub loaded_at: SystemTime,
-    /// What it has done so far.
-    pub stats: Stats,
-    loaded: Loaded,
-}
+/// How long a load waits for models in use to make room.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
 
-impl Model {
-    /// Its cells and limits.
-    pub fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-}
+/// How often S3 is asked whether an artifact that could not be loaded is still the same.
+const ASK_S3_AFTER: Duration = Duration::from_secs(1);
 
-/// Counters of one model since it was loaded.
-#[derive(Debug, Default)]
-pub struct Stats {
-    invocations: AtomicU64,
-    errors: AtomicU64,
-    hook_nanos: [AtomicU64; 3],
-}
-
-/// A reading of [`Stats`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatsReading {
-    /// Requests that were resolved to the model, those that found all its cells busy included.
-    pub invocations: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-    /// Time spent in each hook by those that did not fail.
-    pub times: HookTimes,
-}
-
-impl Stats {
-    /// Counts a request that was answered.
-    pub fn answered(&self, times: &HookTimes) {
-        self.invocations.fetch_add(1, Ordering::Relaxed);
-        let [input, predict, output] = &self.hook_nanos;
-        for (sum, time) in [
-            (input, times.input_fn),
-            (predict, times.predict_fn),
-            (output, times.output_fn),
-        ] {
-            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-            sum.fetch_add(nanos, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts a request that failed.
-    pub fn failed(&self) {
-        self.invocations.fetch_add(1, Ordering::Relaxed);
-        self.errors.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The counters now.
-    pub fn read(&self) -> StatsReading {
-        let nanos = |n: &AtomicU64| std::time::Duration::from_nanos(n.load(Ordering::Relaxed));
-        let [input, predict, output] = &self.hook_nanos;
-        StatsReading {
-            invocations: self.invocations.load(Ordering::Relaxed),
-            errors: self.errors.load(Ordering::Relaxed),
-            times: HookTimes {
-                input_fn: nanos(input),
-                predict_fn: nanos(predict),
-                output_fn: nanos(output),
-            },
-        }
-    }
-}
+/// A pause between two tries to find room.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 type LoadResult = Result<Arc<Model>, Arc<LoadError>>;
-type Loading = watch::Receiver<Option<LoadResult>>;
 
-enum Entry {
-    Loading(Loading),
+/// A load that goes on.
+#[derive(Clone)]
+pub struct Loading {
+    url: Arc<str>,
+    progress: Arc<Progress>,
+    done: watch::Receiver<Option<LoadResult>>,
+}
+
+/// What is known of a name, for whoever asks.
+pub enum Status {
+    /// It is being loaded.
+    Loading {
+        /// Where it comes from.
+        url: Arc<str>,
+        /// How far it is.
+        progress: Arc<Progress>,
+    },
+    /// It is here.
     Ready(Arc<Model>),
 }
 
@@ -130,27 +94,101 @@ pub struct Page {
     pub more: bool,
 }
 
+/// How many models there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Models that are loaded.
+    pub ready: usize,
+    /// Models that are being loaded.
+    pub loading: usize,
+    /// Requests that wait for those.
+    pub waiting: usize,
+}
+
+/// What the operator says of all models together.
+pub struct Policy {
+    /// The memory budget.
+    pub budget: Arc<Budget>,
+    /// Whether models are evicted when it is used up. In SageMaker's multi-model mode the platform
+    /// says what goes.
+    pub evicts: bool,
+    /// How long a loaded model stays, unless nothing else can make room.
+    pub min_residency: Duration,
+    /// Where models come from.
+    pub repository: Option<Arc<Repository>>,
+    /// How long a model is taken for the newest.
+    pub revalidate_after: Duration,
+    /// Models that are loaded at the start and stay.
+    pub pins: Vec<ModelName>,
+}
+
 /// All models.
 pub struct Models {
-    loader: Arc<Loader>,
-    entries: Arc<Mutex<BTreeMap<String, Entry>>>,
+    loader: Loader,
+    metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
+    table: Mutex<Table<Loading, Arc<Model>>>,
+    failures: Failures,
+    /// The pinned models, and why one could not be loaded the last time.
+    pins: Mutex<BTreeMap<ModelName, Option<String>>>,
+    repository_failing: AtomicBool,
+    /// Requests that wait for a model to be loaded.
+    waiting: AtomicUsize,
 }
 
 impl Models {
-    /// No models yet.
-    pub fn new(loader: Arc<Loader>) -> Self {
-        Self {
+    /// No models yet; those that are pinned are loaded from now on. Needs a tokio runtime.
+    pub fn start(loader: Loader, policy: Policy, metrics: Arc<Metrics>) -> Arc<Self> {
+        // Looking at a file costs nothing, asking S3 does.
+        let ask_after = match policy.repository.as_deref() {
+            Some(Repository::Directory(_)) | None => Duration::ZERO,
+            Some(Repository::S3(_)) => ASK_S3_AFTER,
+        };
+        let pin_names = policy.pins.iter().map(|name| Arc::from(name.as_str()));
+        let models = Arc::new(Self {
+            table: Mutex::new(Table::new(pin_names.collect(), policy.min_residency)),
             loader,
-            entries: Arc::default(),
+            metrics,
+            budget: policy.budget,
+            failures: Failures::new(ask_after),
+            pins: Mutex::new(policy.pins.into_iter().map(|name| (name, None)).collect()),
+            repository_failing: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+        });
+        let weak = Arc::downgrade(&models);
+        if policy.evicts {
+            models.budget.evict_by(weak.clone());
+        }
+        if let Some(repository) = policy.repository {
+            let after = policy.revalidate_after;
+            tokio::spawn(refresh::keep_fresh(weak.clone(), repository, after));
+        }
+        tokio::spawn(pins::keep_pinned(weak));
+        models
+    }
+
+    /// The model `name`, if it is ready, for a request.
+    pub fn get(&self, name: &str) -> Option<InUse> {
+        match self.lock().touch(name) {
+            Some(Entry::Ready(model, _)) => Some(InUse::of(model)),
+            _ => None,
         }
     }
 
-    /// The model `name`, if it is ready.
-    pub fn get(&self, name: &str) -> Option<Arc<Model>> {
-        match self.lock().get(name) {
-            Some(Entry::Ready(model)) => Some(model.clone()),
-            _ => None,
-        }
+    /// What is known of `name`. No use of it.
+    pub fn status(&self, name: &str) -> Option<Status> {
+        Some(match self.lock().peek(name)? {
+            Entry::Ready(model, _) => Status::Ready(model.clone()),
+            Entry::Loading(loading) => Status::Loading {
+                url: loading.url.clone(),
+                progress: loading.progress.clone(),
+            },
+        })
+    }
+
+    /// Whether `name` is loaded.
+    pub fn is_ready(&self, name: &str) -> bool {
+        matches!(self.lock().peek(name), Some(Entry::Ready(..)))
     }
 
     /// The model `name`; if it is being loaded, once that is done.
@@ -158,17 +196,13 @@ impl Models {
     /// # Errors
     ///
     /// [`ModelsError::NotFound`], or as [`Models::get_or_load`].
-    pub async fn get_or_wait(
-        &self,
-        name: &str,
-        deadline: Instant,
-    ) -> Result<Arc<Model>, ModelsError> {
-        let loading = match self.lock().get(name) {
+    pub async fn get_or_wait(&self, name: &str, deadline: Instant) -> Result<InUse, ModelsError> {
+        let loading = match self.lock().touch(name) {
             None => return Err(ModelsError::NotFound(name.to_owned())),
-            Some(Entry::Ready(model)) => return Ok(model.clone()),
+            Some(Entry::Ready(model, _)) => return Ok(InUse::of(model)),
             Some(Entry::Loading(loading)) => loading.clone(),
         };
-        wait(name, loading, deadline).await
+        self.wait(name, loading, deadline).await
     }
 
     /// The model `name`, loaded from `source` if need be.
@@ -177,36 +211,74 @@ impl Models {
     ///
     /// [`ModelsError::Load`], or [`ModelsError::NotReady`] at the deadline.
     pub async fn get_or_load(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         url: &str,
         source: Source,
         deadline: Instant,
-    ) -> Result<Arc<Model>, ModelsError> {
+    ) -> Result<InUse, ModelsError> {
+        self.recall_failure(name, &source).await?;
         let loading = {
-            let mut entries = self.lock();
-            match entries.get(name) {
-                Some(Entry::Ready(model)) => return Ok(model.clone()),
+            let mut table = self.lock();
+            match table.touch(name) {
+                Some(Entry::Ready(model, _)) => return Ok(InUse::of(model)),
                 Some(Entry::Loading(loading)) => loading.clone(),
-                None => self.begin_load(&mut entries, name, url, source),
+                None => self.begin_load(&mut table, name, url, source),
             }
         };
-        wait(name, loading, deadline).await
+        self.wait(name, loading, deadline).await
     }
 
-    /// Begins to load a model that must not be there yet. Returns at once; [`Models::get_or_wait`]
-    /// waits for it.
+    /// Fails as a load did a moment ago, if the artifact is still the same.
+    async fn recall_failure(&self, name: &str, source: &Source) -> Result<(), ModelsError> {
+        let error = match (self.failures.recall(name, Clock::now()), source) {
+            (None, _) => return Ok(()),
+            (Some(Recalled::Failed(error)), _) => error,
+            (Some(Recalled::Ask(error, version)), Source::Repository(artifact)) => {
+                match self.loader.freshness(artifact, &version).await {
+                    Ok(Freshness::Changed | Freshness::Gone) => {
+                        self.failures.forget(name);
+                        return Ok(());
+                    }
+                    Ok(Freshness::Same) | Err(_) => error,
+                }
+            }
+            (Some(Recalled::Ask(error, _)), _) => error,
+        };
+        Err(ModelsError::Load(error))
+    }
+
+    /// Begins to load a model that must not be there yet. Returns at once; [`Models::finish`] waits
+    /// for it.
     ///
     /// # Errors
     ///
     /// [`ModelsError::AlreadyRegistered`]
-    pub fn register(&self, name: &str, url: &str, source: Source) -> Result<(), ModelsError> {
-        let mut entries = self.lock();
-        if entries.contains_key(name) {
+    pub fn register(
+        self: &Arc<Self>,
+        name: &str,
+        url: &str,
+        source: Source,
+    ) -> Result<Loading, ModelsError> {
+        let mut table = self.lock();
+        if table.peek(name).is_some() {
             return Err(ModelsError::AlreadyRegistered(name.to_owned()));
         }
-        self.begin_load(&mut entries, name, url, source);
-        Ok(())
+        Ok(self.begin_load(&mut table, name, url, source))
+    }
+
+    /// The model `name`, whose load was begun by [`Models::register`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Models::get_or_load`].
+    pub async fn finish(
+        &self,
+        name: &str,
+        loading: Loading,
+        deadline: Instant,
+    ) -> Result<InUse, ModelsError> {
+        self.wait(name, loading, deadline).await
     }
 
     /// Takes a model away: at once for new requests. Returns when the requests that have it are
@@ -226,124 +298,221 @@ impl Models {
                 ModelsError::NotReady(name) => ModelsError::UnloadTimeout(name),
                 other => other,
             })?;
-        let removed = {
-            let mut entries = self.lock();
-            match entries.get(name) {
-                Some(Entry::Ready(now)) if Arc::ptr_eq(now, &model) => entries.remove(name),
-                // Somebody else has unloaded it in the meantime.
-                _ => return Err(ModelsError::NotFound(name.to_owned())),
-            }
-        };
-        let mut ended = model.loaded.ended();
-        drop(removed);
+        let begin = Clock::now();
+        let mut ended = model.loaded().ended();
+        if !self.let_go(model.model(), "unloaded") {
+            // Somebody else has unloaded it in the meantime.
+            return Err(ModelsError::NotFound(name.to_owned()));
+        }
         drop(model);
-        tracing::info!(model = name, "unloaded");
         // Nothing is ever sent: `changed` returns when the sender, and with it the model, is gone.
         match timeout_at(deadline, ended.changed()).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.metrics
+                    .unloading
+                    .observe(begin.elapsed().as_secs_f64());
+                Ok(())
+            }
             Err(_) => Err(ModelsError::UnloadTimeout(name.to_owned())),
         }
     }
 
     /// At most `limit` ready models, by name, beginning after the name `after`.
     pub fn page(&self, after: Option<&str>, limit: usize) -> Page {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let entries = self.lock();
-        let mut ready = entries
-            .range::<str, _>((from, Bound::Unbounded))
-            .filter_map(|(_, entry)| match entry {
-                Entry::Ready(model) => Some(model.clone()),
-                Entry::Loading(_) => None,
-            });
-        let models = ready.by_ref().take(limit).collect();
-        let more = ready.next().is_some();
-        Page { models, more }
+        let table = self.lock();
+        let (names, more) = table.page(after, limit);
+        let ready = names.iter().filter_map(|name| match table.peek(name)? {
+            Entry::Ready(model, _) => Some(model.clone()),
+            Entry::Loading(_) => None,
+        });
+        Page {
+            models: ready.collect(),
+            more,
+        }
+    }
+
+    /// At most `limit` ready models, the most recently used first.
+    pub fn recent(&self, limit: usize) -> Vec<Arc<Model>> {
+        let table = self.lock();
+        let models = table.ready().map(|(_, model, _)| model.clone());
+        models.take(limit).collect()
+    }
+
+    /// How many models are ready, how many are being loaded, and how many requests wait for those.
+    pub fn counts(&self) -> Counts {
+        let table = self.lock();
+        Counts {
+            ready: table.ready().count(),
+            loading: table.loading(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes `model` out of the table, unless it is not there any more.
+    fn let_go(&self, model: &Arc<Model>, why: &str) -> bool {
+        let removed = {
+            let mut table = self.lock();
+            match table.peek(&model.name) {
+                Some(Entry::Ready(now, _)) if Arc::ptr_eq(now, model) => table.remove(&model.name),
+                _ => return false,
+            }
+        };
+        tracing::info!(model = &*model.name, "{why}");
+        // Outside of the lock, because it frees memory.
+        drop(removed);
+        true
     }
 
     fn begin_load(
-        &self,
-        entries: &mut BTreeMap<String, Entry>,
+        self: &Arc<Self>,
+        table: &mut Table<Loading, Arc<Model>>,
         name: &str,
         url: &str,
         source: Source,
     ) -> Loading {
-        let (done, loading) = watch::channel(None);
-        entries.insert(name.to_owned(), Entry::Loading(loading.clone()));
-        let loader = self.loader.clone();
-        let entries = self.entries.clone();
-        let (name, url) = (name.to_owned(), url.to_owned());
+        let (done, receiver) = watch::channel(None);
+        let loading = Loading {
+            url: url.into(),
+            progress: Arc::default(),
+            done: receiver,
+        };
+        let name: Arc<str> = name.into();
+        table.put(name.clone(), Entry::Loading(loading.clone()));
+        let (models, progress) = (self.clone(), loading.progress.clone());
+        let url = url.to_owned();
         tokio::spawn(async move {
+            let origin = match &source {
+                Source::Repository(name) => Some(name.clone()),
+                _ => None,
+            };
             let load = {
-                let name = name.clone();
+                let (models, name, progress) = (models.clone(), name.clone(), progress.clone());
                 // A task of its own, so that even a panic ends as a failed load.
-                tokio::spawn(async move {
-                    loader
-                        .load(&name, source, &crate::load::progress::Progress::default())
-                        .await
-                })
+                tokio::spawn(async move { models.load(&name, source, &progress).await })
             };
             let result = match load.await {
-                Ok(Ok(loaded)) => Ok(Arc::new(new_model(name.clone(), url, loaded))),
+                Ok(Ok(loaded)) => {
+                    let stats = Arc::default();
+                    let model = new_model(name.clone(), url, origin.as_ref(), loaded, stats);
+                    Ok(Arc::new(model))
+                }
                 Ok(Err(error)) => Err(Arc::new(error)),
                 Err(error) => Err(Arc::new(LoadError::Internal(error.to_string()))),
             };
-            finish_load(&entries, name, &result);
+            models.finish_load(name, progress.version(), &result);
             // Nobody may be waiting any more.
             let _ = done.send(Some(result));
         });
         loading
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        lock(&self.entries)
+    fn finish_load(&self, name: Arc<str>, version: Option<&Version>, result: &LoadResult) {
+        match result {
+            Ok(model) => {
+                self.failures.forget(&name);
+                let entry = Entry::Ready(model.clone(), Clock::now());
+                self.lock().put(name, entry);
+            }
+            Err(error) => {
+                // An artifact's own text is in some errors, and must not forge log lines.
+                let text = printable(&error.to_string());
+                tracing::error!(model = &*name, error = text, "load failed");
+                self.metrics.load_failures.inc();
+                self.failures.remember(&name, version, error, Clock::now());
+                self.lock().remove(&name);
+            }
+        }
+    }
+
+    /// Loads a model; if those that are in use leave no room, waits a moment for one of them.
+    async fn load(
+        &self,
+        name: &str,
+        source: Source,
+        progress: &Progress,
+    ) -> Result<Loaded, LoadError> {
+        let give_up = Instant::now() + ROOM_WAIT;
+        loop {
+            let changed = self.budget.changed();
+            let result = self.loader.load(name, source.clone(), progress).await;
+            match &result {
+                Err(LoadError::NoRoom(NoRoom::InUse { .. })) if Instant::now() < give_up => {
+                    // Whatever happens then, it is tried once more.
+                    let _ = timeout_at(give_up, changed).await;
+                    tokio::time::sleep(ROOM_PAUSE).await;
+                }
+                _ => return result,
+            }
+        }
+    }
+
+    async fn wait(
+        &self,
+        name: &str,
+        mut loading: Loading,
+        deadline: Instant,
+    ) -> Result<InUse, ModelsError> {
+        let begin = Clock::now();
+        let _waiting = Waiting::begin(&self.waiting);
+        let not_ready = || ModelsError::NotReady(name.to_owned());
+        let result = timeout_at(deadline, loading.done.wait_for(Option::is_some))
+            .await
+            .map_err(|_| not_ready())?
+            // The task that loads always sends a result, unless the runtime is shutting down.
+            .map_err(|_| not_ready())?
+            .clone();
+        self.metrics
+            .loading_wait
+            .observe(begin.elapsed().as_secs_f64());
+        match result {
+            Some(Ok(model)) => Ok(InUse::of(&model)),
+            Some(Err(error)) => Err(ModelsError::Load(error)),
+            None => Err(not_ready()),
+        }
+    }
+
+    fn load_timeout(&self) -> Duration {
+        self.loader.limits().load_timeout
+    }
+
+    /// No code that holds this lock can panic half-way through a change, so poison is no reason to
+    /// stop.
+    fn lock(&self) -> MutexGuard<'_, Table<Loading, Arc<Model>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn new_model(name: String, url: String, loaded: Loaded) -> Model {
+fn new_model(
+    name: Arc<str>,
+    url: String,
+    origin: Option<&ModelName>,
+    loaded: Loaded,
+    stats: Arc<Stats>,
+) -> Model {
+    let origin = origin.zip(loaded.version.clone());
     Model {
         name,
         url,
         loaded_at: SystemTime::now(),
-        stats: Stats::default(),
+        stats,
+        origin: origin.map(|(name, version)| Origin::new(name.clone(), version)),
         loaded,
+        users: AtomicUsize::new(0),
     }
 }
 
-fn finish_load(entries: &Mutex<BTreeMap<String, Entry>>, name: String, result: &LoadResult) {
-    let mut entries = lock(entries);
-    match result {
-        Ok(model) => {
-            entries.insert(name, Entry::Ready(model.clone()));
-        }
-        Err(error) => {
-            // An artifact's own text is in some errors, and must not forge log lines.
-            let error = printable(&error.to_string());
-            tracing::error!(model = name, error, "load failed");
-            entries.remove(&name);
-        }
+/// Counts a request as long as it waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
     }
 }
 
-async fn wait(
-    name: &str,
-    mut loading: Loading,
-    deadline: Instant,
-) -> Result<Arc<Model>, ModelsError> {
-    let not_ready = || ModelsError::NotReady(name.to_owned());
-    let result = timeout_at(deadline, loading.wait_for(Option::is_some))
-        .await
-        .map_err(|_| not_ready())?
-        // The task that loads always sends a result, unless the runtime is shutting down.
-        .map_err(|_| not_ready())?
-        .clone();
-    match result {
-        Some(Ok(model)) => Ok(model),
-        Some(Err(error)) => Err(ModelsError::Load(error)),
-        None => Err(not_ready()),
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// No code that holds this lock can panic half-way through a change, so poison is no reason to stop.
-fn lock(entries: &Mutex<BTreeMap<String, Entry>>) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-    entries.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,6 +6,7 @@ use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RE
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::budget::Charge;
 use crate::error::Error;
 use crate::hooks::Payload;
 
@@ -47,13 +48,25 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Reply {
     reply
 }
 
-/// A model's answer.
+/// Metrics in the text format of Prometheus.
+pub fn metrics(text: Vec<u8>) -> Reply {
+    let mut reply = Response::new(Full::from(text));
+    let content_type = HeaderValue::from_static(crate::metrics::CONTENT_TYPE);
+    reply.headers_mut().insert(CONTENT_TYPE, content_type);
+    reply
+}
+
+/// A model's answer, whose body is charged to `charge` until it is sent.
 ///
 /// # Errors
 ///
 /// [`Error::BadAnswer`] if the model's headers are not valid in HTTP, or too long.
-pub fn payload(payload: Payload) -> Result<Reply, Error> {
-    let mut reply = Response::new(Full::from(payload.body));
+pub fn payload(payload: Payload, charge: Charge) -> Result<Reply, Error> {
+    let body = Bytes::from_owner(Charged {
+        body: payload.body,
+        _charge: charge,
+    });
+    let mut reply = Response::new(Full::from(body));
     let headers = reply.headers_mut();
     if !payload.content_type.is_empty() {
         let value = header_value(payload.content_type).ok_or(Error::BadAnswer(
@@ -68,6 +81,18 @@ pub fn payload(payload: Payload) -> Result<Reply, Error> {
         headers.insert(CUSTOM_ATTRIBUTES, value);
     }
     Ok(reply)
+}
+
+/// A body and what it holds of the memory for requests in flight.
+struct Charged {
+    body: Vec<u8>,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 fn header_value(text: String) -> Option<HeaderValue> {

@@ -14,6 +14,10 @@ use crate::error::Error;
 pub enum Route {
     /// `GET /ping`
     Ping,
+    /// `GET /ready`, an extension
+    Ready,
+    /// `GET /metrics`
+    Metrics,
     /// `POST /invocations`
     Invocations,
     /// `POST /models`
@@ -41,6 +45,9 @@ pub fn route(method: &Method, path: &str) -> Result<Route, Error> {
     match (path, method) {
         ("/ping", &Method::GET) => Ok(Route::Ping),
         ("/ping", _) => not_allowed("GET"),
+        ("/ready", &Method::GET) => Ok(Route::Ready),
+        ("/metrics", &Method::GET) => Ok(Route::Metrics),
+        ("/ready" | "/metrics", _) => not_allowed("GET"),
         ("/invocations", &Method::POST) => Ok(Route::Invocations),
         ("/invocations", _) => not_allowed("POST"),
         ("/models" | "/models/", &Method::GET) => Ok(Route::List),

@@ -27,7 +27,7 @@ pub use capabilities::{Capability, Import, imports_of};
 use cell::CellState;
 pub use cell::{Cell, CellError, CellSpec, HookFault, Invocation};
 pub use guest_log::printable;
-pub use pool::{CellPool, Lease, LeaseError};
+pub use pool::{CellPool, CellUsage, Lease, LeaseError};
 pub use signature::{HookFaults, hook_faults};
 
 /// How long a guest runs before it lets other tasks of its thread go on.
@@ -53,7 +53,7 @@ pub struct CellCode {
 
 impl CellCode {
     /// Bytes of machine code and data that all cells of the model share.
-    pub fn code_bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let range = self.pre.instance_pre().component().image_range();
         range.end.addr().saturating_sub(range.start.addr())
     }

@@ -22,16 +22,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
+use crate::budget::{Account, Charge};
 use crate::error::Error;
 use crate::host::Host;
 use crate::invoke::{Target, invoke};
 use crate::manage;
+use crate::monitor;
 use crate::response::{self, Reply};
 use crate::route::{Route, route};
 use relay::Relayed;
 
 /// How long a client may take to send a request's headers, or keep a connection idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a connection may hold of what its client sends ahead, in bytes. A request's headers must fit.
+const READ_BUFFER: usize = 64 << 10;
 
 /// How long a client may leave an answer unread, without progress. It is held in memory until then.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -105,6 +110,7 @@ fn serve_connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(READ_BUFFER)
         .serve_connection(
             TokioIo::new(Box::pin(stream)),
             service_fn(move |request| {
@@ -147,12 +153,14 @@ impl Service {
         match route(&head.method, head.uri.path())? {
             Route::Ping if *self.stopping.borrow() => Err(Error::Stopping),
             Route::Ping => Ok(response::empty()),
-            Route::List => Ok(manage::list(host, query)),
+            Route::Ready => Ok(monitor::ready(host)),
+            Route::Metrics => monitor::metrics(host),
+            Route::List => manage::list(host, query).await,
             Route::Describe(name) => manage::describe(host, &name),
             Route::Unload(name) => manage::unload(host, &name).await,
             Route::Load => {
                 let body = self.read(headers, body).await?;
-                manage::load(host, headers, query, &body).await
+                manage::load(host, headers, query, &body.bytes).await
             }
             Route::Invocations => {
                 let target = Target::of_invocation(headers, query)?;
@@ -167,7 +175,7 @@ impl Service {
     }
 
     /// The whole body, within the limits of size and time.
-    async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Error> {
+    async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<RequestBody, Error> {
         let limit = self.host.settings.max_body;
         if body.size_hint().lower() > limit {
             // A client that asks first (`100-continue`) gets its answer before it sends anything.
@@ -177,17 +185,31 @@ impl Service {
             return Err(Error::BodyTooLarge(limit));
         }
         let time = self.host.settings.limits.request_timeout;
-        let read = timeout(time, collect(&mut body, limit)).await;
+        let mut charge = Account::new(&self.host.buffers)
+            .charge(0)
+            .map_err(|_| Error::Overloaded)?;
+        let read = timeout(time, collect(&mut body, limit, &mut charge)).await;
         let result = read.unwrap_or(Err(Error::BodyTimeout));
         if let Err(Error::BodyTooLarge(_)) = result {
             discard(&mut body).await;
         }
-        result
+        result.map(|bytes| RequestBody {
+            bytes,
+            _charge: charge,
+        })
     }
 }
 
-/// All of a body of at most `limit` bytes.
-async fn collect(body: &mut Incoming, limit: u64) -> Result<Bytes, Error> {
+/// A request's body, and what it holds of the memory for requests in flight.
+pub struct RequestBody {
+    /// The body.
+    pub bytes: Bytes,
+    _charge: Charge,
+}
+
+/// All of a body of at most `limit` bytes, charged as it comes: nobody holds memory by announcing a
+/// body alone.
+async fn collect(body: &mut Incoming, limit: u64, charge: &mut Charge) -> Result<Bytes, Error> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     // A body that came with its headers is whole after one frame. Asking for another would put this
@@ -209,6 +231,9 @@ async fn collect(body: &mut Incoming, limit: u64) -> Result<Bytes, Error> {
         if (all.len() + first.len() + data.len()) as u64 > limit {
             return Err(Error::BodyTooLarge(limit));
         }
+        charge
+            .grow(data.len() as u64)
+            .map_err(|_| Error::Overloaded)?;
         if first.is_empty() && all.is_empty() {
             first = data;
         } else {

@@ -421,7 +421,7 @@ fn a_slow_load_is_not_ready_yet_and_then_ready() {
     reply.error(429, "ModelNotReadyException", &["slow.tar.gz"]);
     assert_eq!(reply.header("retry-after"), Some("1"));
     eventually("the model is loaded", || {
-        server.get("/models/slow.tar.gz").status == 200
+        server.get("/models/slow.tar.gz").json()["status"] == "ready"
     });
     assert_eq!(server.invoke("slow.tar.gz", "").ok(), "ok");
 }

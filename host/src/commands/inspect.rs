@@ -106,7 +106,7 @@ impl Report {
                 .collect(),
             imports: imports_of(engine, &component),
             compile_time,
-            code_bytes: linked.as_ref().map_or(0, |code| code.code_bytes()),
+            code_bytes: linked.as_ref().map_or(0, |code| code.bytes()),
             unfit: linked.err().map(|e| e.to_string()),
         })
     }

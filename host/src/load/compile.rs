@@ -46,6 +46,8 @@ pub enum CompileError {
 /// How compiled code was come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
+    /// Another model has it.
+    Memory,
     /// Found in the cache.
     Cache,
     /// Compiled now.

@@ -1,8 +1,11 @@
 //! How far a load is, for whoever asks while it goes on.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use serde::Serialize;
+
+use crate::repository::Version;
 
 /// A step of the load sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -26,6 +29,7 @@ pub struct Progress {
     stage: AtomicU8,
     downloaded: AtomicU64,
     size: AtomicU64,
+    version: OnceLock<Version>,
 }
 
 impl Progress {
@@ -44,6 +48,17 @@ impl Progress {
     /// `bytes` more have come.
     pub fn downloaded(&self, bytes: u64) {
         self.downloaded.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// This version of the repository's artifact is being loaded.
+    pub fn found(&self, version: &Version) {
+        // A load finds its artifact once.
+        let _ = self.version.set(version.clone());
+    }
+
+    /// The version that is being loaded, if it is one of the repository's.
+    pub fn version(&self) -> Option<&Version> {
+        self.version.get()
     }
 
     /// Where the load is.

@@ -17,8 +17,9 @@ use wasmtime_wasi::{FsPerms, I32Exit, ResourceTable, WasiCtx, WasiCtxView, WasiV
 
 use super::capabilities::DeniedCall;
 use super::guest_log::{GuestLog, Stream, printable};
-use super::limits::CellLimits;
+use super::limits::{CellLimits, Refusal};
 use super::{CellCode, Sandbox};
+use crate::budget::{Account, CELL_BYTES, NoRoom};
 use crate::hooks::{self, GuestError, GuestModel, Hook, HookTimes, Payload, Request};
 
 /// Handles that a guest may hold at a time (open files, streams, timers). An open file is one of the
@@ -33,7 +34,7 @@ const RANDOM_BYTES: u64 = 64 * 1024;
 const ERROR_TEXT: usize = 1024;
 
 /// What the cells of one model have in common.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CellSpec {
     /// The model's name, for log lines.
     pub model: Arc<str>,
@@ -43,6 +44,8 @@ pub struct CellSpec {
     pub memory_limit: usize,
     /// Bytes of stdout and stderr together that are logged for each request.
     pub log_limit: usize,
+    /// What the cells hold of the memory budget.
+    pub account: Arc<Account>,
 }
 
 /// The result of the three hooks of a request.
@@ -79,6 +82,9 @@ pub enum HookFault {
         /// Bytes that a cell may hold.
         limit: usize,
     },
+    /// The host's memory budget had no room for the cell, or for what it asked for.
+    #[error("had no memory: {0}")]
+    NoRoom(NoRoom),
     /// The host itself has no memory or address space left for the cell.
     #[error("could not run: the host is out of memory or of mappings (vm.max_map_count)")]
     HostOutOfMemory,
@@ -166,9 +172,16 @@ impl Cell {
     ) -> Result<Self, CellError> {
         let hook = Hook::ModelFn;
         let log = GuestLog::new(spec.model.clone(), spec.log_limit);
-        let mut store = new_store(sandbox, spec, &log).map_err(|e| CellError {
-            hook,
-            fault: HookFault::Start(format!("the model's directory cannot be opened: {e}")),
+        let failed = |fault| CellError { hook, fault };
+        let charge = spec
+            .account
+            .charge(CELL_BYTES)
+            .map_err(|no_room| failed(HookFault::NoRoom(no_room)))?;
+        let limits = CellLimits::new(spec.memory_limit, charge);
+        let mut store = new_store(sandbox, spec, limits, &log).map_err(|e| {
+            failed(HookFault::Start(format!(
+                "the model's directory cannot be opened: {e}"
+            )))
         })?;
         let started = timeout_at(deadline, async {
             let guest = code.pre.instantiate_async(&mut store).await?;
@@ -228,9 +241,9 @@ impl Cell {
         })
     }
 
-    /// Bytes of all linear memories of the cell.
-    pub fn memory(&self) -> usize {
-        self.store.data().limits.memory()
+    /// Bytes that the cell holds of the memory budget.
+    pub fn charged(&self) -> u64 {
+        self.store.data().limits.charged()
     }
 
     async fn run_hooks(
@@ -272,6 +285,7 @@ impl Cell {
 fn new_store(
     sandbox: &Sandbox,
     spec: &CellSpec,
+    limits: CellLimits,
     log: &GuestLog,
 ) -> wasmtime::Result<Store<CellState>> {
     let wasi = WasiCtx::builder()
@@ -282,7 +296,6 @@ fn new_store(
         .build();
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES);
-    let limits = CellLimits::new(spec.memory_limit);
     let state = CellState {
         table,
         wasi,
@@ -305,10 +318,14 @@ fn new_store(
 /// Why a call into the guest ended with an error that no hook returned.
 fn fault_of(store: &mut Store<CellState>, error: &wasmtime::Error) -> HookFault {
     let limits = &mut store.data_mut().limits;
-    if limits.take_refused() {
-        return HookFault::OutOfMemory {
-            limit: limits.memory_limit(),
-        };
+    match limits.take_refused() {
+        Some(Refusal::Limit) => {
+            return HookFault::OutOfMemory {
+                limit: limits.memory_limit(),
+            };
+        }
+        Some(Refusal::NoRoom(no_room)) => return HookFault::NoRoom(no_room),
+        None => {}
     }
     if error.chain().any(is_out_of_memory) {
         return HookFault::HostOutOfMemory;
@@ -344,6 +361,7 @@ fn report(spec: &CellSpec, hook: Hook, fault: &HookFault, last_stderr: Option<St
             | GuestError::UnsupportedContentType(_)
             | GuestError::UnsupportedAccept(_),
         ) => tracing::debug!(model = &*spec.model, %hook, "{hook} {fault}"),
+        HookFault::NoRoom(_) => tracing::warn!(model = &*spec.model, %hook, "{hook} {fault}"),
         _ => tracing::error!(
             model = &*spec.model,
             %hook,

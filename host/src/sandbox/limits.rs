@@ -2,12 +2,17 @@
 //!
 //! wasmtime asks before each memory or table is made or grown. A cap for each memory alone would
 //! let a component with several memories hold several times the limit, so the sum is counted.
+//! What is granted is charged to the model's account of the memory budget first.
 
 use wasmtime::ResourceLimiter;
 
-/// Entries of all tables of a cell together. A table entry takes 8 to 16 bytes of the host's
-/// memory. Large interpreters use a few thousand entries.
+use crate::budget::{Charge, NoRoom};
+
+/// Entries of all tables of a cell together. Large interpreters use a few thousand entries.
 const TABLE_ENTRIES: usize = 1 << 20;
+
+/// What a table's entry takes: a pointer.
+const TABLE_ENTRY_BYTES: u64 = 8;
 
 /// Core instances in one cell. A component made from Python has about twenty.
 const INSTANCES: usize = 256;
@@ -20,22 +25,33 @@ const TABLES: usize = 64;
 const MEMORIES: usize = 8;
 
 /// Counts what a cell holds and refuses what goes beyond.
-#[derive(Debug)]
 pub struct CellLimits {
     memory_limit: usize,
     memory: usize,
     table_entries: usize,
-    refused: bool,
+    refused: Option<Refusal>,
+    charge: Charge,
+}
+
+/// Why memory was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The cell would hold more than it may.
+    Limit,
+    /// The host's memory budget is used up.
+    NoRoom(NoRoom),
 }
 
 impl CellLimits {
-    /// Limits with at most `memory_limit` bytes in all linear memories together.
-    pub fn new(memory_limit: usize) -> Self {
+    /// Limits with at most `memory_limit` bytes in all linear memories together, all of it charged
+    /// to `charge`.
+    pub fn new(memory_limit: usize, charge: Charge) -> Self {
         Self {
             memory_limit,
             memory: 0,
             table_entries: 0,
-            refused: false,
+            refused: None,
+            charge,
         }
     }
 
@@ -44,15 +60,24 @@ impl CellLimits {
         self.memory_limit
     }
 
-    /// Bytes in all linear memories together.
-    pub fn memory(&self) -> usize {
-        self.memory
+    /// Bytes that the cell holds of the memory budget.
+    pub fn charged(&self) -> u64 {
+        self.charge.bytes()
     }
 
-    /// Whether memory was refused since the last call. A guest that is refused memory mostly aborts;
-    /// this tells why.
-    pub fn take_refused(&mut self) -> bool {
-        std::mem::take(&mut self.refused)
+    /// Why memory was refused since the last call, if it was. A guest that is refused memory mostly
+    /// aborts; this tells the reason.
+    pub fn take_refused(&mut self) -> Option<Refusal> {
+        self.refused.take()
+    }
+
+    /// Whether the account grants `bytes` more.
+    fn charge(&mut self, bytes: u64) -> bool {
+        let granted = self.charge.grow(bytes);
+        if let Err(no_room) = granted {
+            self.refused = Some(Refusal::NoRoom(no_room));
+        }
+        granted.is_ok()
     }
 }
 
@@ -63,9 +88,13 @@ impl ResourceLimiter for CellLimits {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        let more = desired.saturating_sub(current);
+        let total = self.memory.saturating_add(more);
         if total > self.memory_limit {
-            self.refused = true;
+            self.refused = Some(Refusal::Limit);
+            return Ok(false);
+        }
+        if !self.charge(more as u64) {
             return Ok(false);
         }
         self.memory = total;
@@ -78,10 +107,9 @@ impl ResourceLimiter for CellLimits {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self
-            .table_entries
-            .saturating_add(desired.saturating_sub(current));
-        if total > TABLE_ENTRIES {
+        let more = desired.saturating_sub(current);
+        let total = self.table_entries.saturating_add(more);
+        if total > TABLE_ENTRIES || !self.charge(more as u64 * TABLE_ENTRY_BYTES) {
             return Ok(false);
         }
         self.table_entries = total;
@@ -104,22 +132,39 @@ impl ResourceLimiter for CellLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{Account, Budget};
+
+    fn limits(memory_limit: usize, budget: u64) -> CellLimits {
+        let charge = Account::new(&Budget::new(budget)).charge(0).unwrap();
+        CellLimits::new(memory_limit, charge)
+    }
 
     #[test]
     fn memory_is_counted_over_all_memories() {
-        let mut limits = CellLimits::new(100);
+        let mut limits = limits(100, 1000);
         assert!(limits.memory_growing(0, 60, None).unwrap());
         assert!(limits.memory_growing(0, 40, None).unwrap());
         assert!(!limits.memory_growing(40, 41, None).unwrap());
-        assert_eq!(limits.memory(), 100);
-        assert!(limits.take_refused());
-        assert!(!limits.take_refused(), "refused once, reported once");
+        assert_eq!(limits.memory, 100);
+        assert_eq!(limits.charge.bytes(), 100);
+        assert_eq!(limits.take_refused(), Some(Refusal::Limit));
+        assert_eq!(limits.take_refused(), None, "refused once, reported once");
+    }
+
+    #[test]
+    fn memory_is_refused_when_the_budget_is_used_up() {
+        let mut limits = limits(100, 50);
+        assert!(limits.memory_growing(0, 50, None).unwrap());
+        assert!(!limits.memory_growing(50, 51, None).unwrap());
+        assert_eq!(limits.memory, 50);
+        assert!(matches!(limits.take_refused(), Some(Refusal::NoRoom(_))));
     }
 
     #[test]
     fn tables_are_counted_over_all_tables() {
-        let mut limits = CellLimits::new(0);
+        let mut limits = limits(0, u64::MAX);
         assert!(limits.table_growing(0, TABLE_ENTRIES, None).unwrap());
         assert!(!limits.table_growing(0, 1, None).unwrap());
+        assert_eq!(limits.charge.bytes(), 8 << 20);
     }
 }

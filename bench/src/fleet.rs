@@ -1,0 +1,192 @@
+//! A thousand XGBoost models that were trained for the benchmark (`train.py`), packed into artifacts.
+//!
+//! Ten thousand names are served: name number n stands for model n modulo a thousand. The host knows
+//! nothing of that, as each name has a version of its own.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::Deserialize;
+use tar::{Builder, Header};
+
+use crate::client::Answer;
+
+/// How many names there are.
+pub const NAMES: usize = 10_000;
+
+/// How far an answer may be from XGBoost's: the last bits of the exponential differ between libraries.
+const TOLERANCE: f32 = 1e-6;
+
+/// The models.
+pub struct Fleet {
+    /// What `train.py` wrote.
+    pub trained: PathBuf,
+    /// Where the artifacts are.
+    artifacts: PathBuf,
+    /// The bytes of the component that each artifact carries.
+    pub component_bytes: u64,
+    /// The models' shape.
+    pub shape: Shape,
+    cases: Vec<Case>,
+}
+
+/// Means over the models.
+#[derive(Deserialize)]
+pub struct Shape {
+    /// Of the JSON file.
+    pub bytes: f64,
+    /// Of all trees.
+    pub nodes: f64,
+}
+
+/// A request and the right answer.
+#[derive(Deserialize)]
+struct Case {
+    row: Vec<f64>,
+    probability: f32,
+}
+
+impl Fleet {
+    /// Finds the trained models at `MODELCELL_BENCH_MODELS` and packs those whose artifact is older
+    /// than `component`.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what failed.
+    pub fn prepare(component: &Path) -> Result<Self, String> {
+        let trained = std::env::var_os("MODELCELL_BENCH_MODELS")
+            .map(PathBuf::from)
+            .ok_or("MODELCELL_BENCH_MODELS is not set: run scripts/bench-fleet.sh")?;
+        let fleet = Self {
+            artifacts: trained.join("artifacts"),
+            component_bytes: fs::metadata(component).map_err(|e| e.to_string())?.len(),
+            shape: read_json(&trained.join("shape.json"))?,
+            cases: read_json(&trained.join("cases.json"))?,
+            trained,
+        };
+        fleet
+            .pack_all(component)
+            .map_err(|e| format!("the models cannot be packed: {e}"))?;
+        Ok(fleet)
+    }
+
+    /// How many distinct models there are.
+    pub fn models(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// The artifact of a name.
+    pub fn artifact(&self, number: usize) -> PathBuf {
+        let model = number % self.models().max(1);
+        self.artifacts.join(format!("{model:04}.tar.gz"))
+    }
+
+    /// The request for a name, as it goes over the wire.
+    pub fn request(&self, number: usize) -> Vec<u8> {
+        let row = self
+            .case(number)
+            .map_or(&[][..], |case| &case.row)
+            .iter()
+            .map(f64::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        format!(
+            "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: text/csv\r\n\
+             X-Amzn-SageMaker-Target-Model: {}\r\nContent-Length: {}\r\n\r\n{row}",
+            name(number),
+            row.len()
+        )
+        .into_bytes()
+    }
+
+    /// Whether an answer is what XGBoost predicts.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what came instead.
+    pub fn check(&self, number: usize, answer: &Answer) -> Result<(), String> {
+        let text = String::from_utf8_lossy(&answer.body);
+        let wrong = |expected: f32| {
+            let name = name(number);
+            Err(format!(
+                "{name}: {expected} expected, not {} {text}",
+                answer.status
+            ))
+        };
+        let expected = self.case(number).map_or(f32::NAN, |case| case.probability);
+        if answer.status != 200 {
+            return wrong(expected);
+        }
+        match serde_json::from_str::<[f32; 1]>(&text) {
+            Ok([got]) if (got - expected).abs() <= TOLERANCE => Ok(()),
+            _ => wrong(expected),
+        }
+    }
+
+    fn case(&self, number: usize) -> Option<&Case> {
+        self.cases.get(number % self.models().max(1))
+    }
+
+    /// Packs on all processors.
+    fn pack_all(&self, component: &Path) -> io::Result<()> {
+        fs::create_dir_all(&self.artifacts)?;
+        let changed = fs::metadata(component)?.modified()?;
+        let stale: Vec<usize> = (0..self.models())
+            .filter(|&model| {
+                let packed = fs::metadata(self.artifact(model)).and_then(|m| m.modified());
+                !packed.is_ok_and(|packed| packed > changed)
+            })
+            .collect();
+        let wasm = fs::read(component)?;
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let share = stale.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = stale
+                .chunks(share)
+                .map(|models| {
+                    let wasm = &wasm;
+                    scope.spawn(move || models.iter().try_for_each(|&model| self.pack(model, wasm)))
+                })
+                .collect();
+            workers.into_iter().try_for_each(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+            })
+        })
+    }
+
+    /// What `modelcell package` does, which would check the same component a thousand times.
+    fn pack(&self, model: usize, wasm: &[u8]) -> io::Result<()> {
+        let saved = File::open(self.trained.join(format!("{model:04}.json.gz")))?;
+        let mut json = Vec::new();
+        GzDecoder::new(saved).read_to_end(&mut json)?;
+        let artifact = self.artifact(model);
+        let partial = artifact.with_extension("partial");
+        let gzip = GzEncoder::new(File::create(&partial)?, Compression::default());
+        let mut tar = Builder::new(gzip);
+        for (name, content) in [("model.wasm", wasm), ("model.json", json.as_slice())] {
+            let mut header = Header::new_ustar();
+            header.set_mode(0o644);
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, content)?;
+        }
+        tar.into_inner()?.finish()?;
+        fs::rename(partial, artifact)
+    }
+}
+
+/// The name with this number.
+pub fn name(number: usize) -> String {
+    format!("m{number:05}.tar.gz")
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
+    let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let text = fs::read(path).map_err(|e| named(&e))?;
+    serde_json::from_slice(&text).map_err(|e| named(&e))
+}

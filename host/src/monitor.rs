@@ -1,0 +1,91 @@
+//! What operators and their tools ask: `GET /metrics` and `GET /ready`.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::metrics::{MODEL_SERIES, ModelReading, Readings};
+use crate::models::Model;
+use crate::response::{self, Reply};
+
+#[derive(Serialize)]
+struct ReadyBody {
+    ready: bool,
+    pinned: Vec<PinItem>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PinItem {
+    model_name: String,
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// `GET /ready`, an extension: 200 when all pinned models are loaded, 503 before.
+pub fn ready(host: &Host) -> Reply {
+    let pinned: Vec<PinItem> = host
+        .models
+        .pins()
+        .into_iter()
+        .map(|pin| PinItem {
+            model_name: pin.name.to_string(),
+            ready: pin.ready,
+            error: pin.error.filter(|_| !pin.ready),
+        })
+        .collect();
+    let ready = pinned.iter().all(|pin| pin.ready);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    response::json(status, &ReadyBody { ready, pinned })
+}
+
+/// `GET /metrics`, in the text format of Prometheus.
+///
+/// # Errors
+///
+/// [`Error::Metrics`], which a test rules out.
+pub fn metrics(host: &Host) -> Result<Reply, Error> {
+    let text = host.metrics.text(&readings(host)).map_err(Error::Metrics)?;
+    Ok(response::metrics(text))
+}
+
+fn readings(host: &Host) -> Readings {
+    let counts = host.models.counts();
+    let recent = host.models.recent(usize::MAX);
+    let queued = recent.iter().map(|model| model.loaded().cells.queued());
+    Readings {
+        loaded_models: counts.ready,
+        loading_models: counts.loading,
+        waiting_for_models: counts.waiting,
+        waiting_for_cells: queued.sum(),
+        memory_budget: host.budget.limit(),
+        memory_used: host.budget.used(),
+        disk_budget: host.disk.limit(),
+        disk_used: host.disk.used(),
+        buffered: host.buffers.used(),
+        models: recent
+            .iter()
+            .take(MODEL_SERIES)
+            .map(|m| reading(m))
+            .collect(),
+    }
+}
+
+fn reading(model: &Model) -> ModelReading {
+    let stats = model.stats.read();
+    let usage = model.loaded().cells.usage();
+    ModelReading {
+        name: model.name.to_string(),
+        invocations: stats.invocations,
+        errors: stats.errors,
+        memory_bytes: usage.bytes,
+        code_bytes: model.loaded().code.bytes(),
+        cells: usage.cells,
+    }
+}
