@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration};
@@ -156,11 +156,13 @@ impl Bucket {
             }
             let complete = self.client.complete_multipart_upload();
             let complete = complete.bucket(&self.name).key(key).upload_id(upload);
-            complete
-                .multipart_upload(parts.build())
-                .send()
-                .await
-                .unwrap();
+            let completed = complete.multipart_upload(parts.build()).send().await;
+            let answered = |error: &SdkError<_>| error.raw_response().map(|raw| raw.status());
+            match completed.as_ref().err().and_then(answered) {
+                // moto calls the answer's element otherwise than S3 does.
+                Some(status) if status.is_success() => {}
+                _ => drop(completed.unwrap()),
+            }
         });
     }
 

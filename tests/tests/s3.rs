@@ -170,9 +170,7 @@ fn what_the_operator_has_to_mend_is_said() {
             "secret access key",
         ),
         (
-            store
-                .setup()
-                .flags(&["--repository", "s3://no-such-bucket/"]),
+            store.setup_of("s3://no-such-bucket/"),
             "bucket does not exist",
         ),
     ];
@@ -194,12 +192,12 @@ fn nothing_outside_of_the_prefix_is_an_artifact() {
         bucket.put("tenants/models-old/m.tar.gz", misbehave());
         // What S3's console puts in the place of a folder.
         bucket.put("tenants/models/", b"");
-        bucket.put("tenants/models/folder.tar.gz/", b"");
+        bucket.put("tenants/models/folder/", b"");
         let server = store.setup().start();
-        for name in ["m2.tar.gz", "tenants/models/m.tar.gz", "folder.tar.gz"] {
+        for name in ["m2.tar.gz", "tenants/models/m.tar.gz", "folder/m.tar.gz"] {
             ask(&server, name).error(404, "ModelNotFoundException", &[name]);
         }
-        for name in ["../m2.tar.gz", "folder.tar.gz/", ""] {
+        for name in ["../m2.tar.gz", "folder/", ""] {
             ask(&server, name).error(400, "BadRequestException", &[]);
         }
         let list = server.get("/models?scope=repository").json();
@@ -231,7 +229,7 @@ fn many_requests_for_a_cold_model_download_it_once() {
     proxy.always("GET", "m.tar.gz", Fault::Pause(1_000, gate.clone()));
     let server = store
         .setup_through(&proxy)
-        .flags(&["--cells-per-model", "100"])
+        .flags(&["--cells-per-model", "200"])
         .start();
     thread::scope(|scope| {
         let ask_often = || (0..5).for_each(|_| assert_eq!(ask(&server, "m.tar.gz").ok(), "one"));

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use modelcell_tests::proxy::{ANY, Fault, Gate, Proxy};
 use modelcell_tests::version::{ask, both_ends, version, version_at_both_ends};
@@ -43,6 +43,14 @@ impl Bench {
         assert_eq!(comes_again, status == 503, "whether to come again");
         self.nothing_is_left();
         self.proxy.heal();
+        // It may be remembered for a moment, but not asked again and again.
+        eventually("the failure is forgotten", || {
+            let reply = ask(&self.server, PLAIN);
+            if reply.status != 200 {
+                reply.error(status, kind, parts);
+            }
+            reply.status == 200
+        });
         self.answers();
     }
 
@@ -272,5 +280,21 @@ fn a_compressed_artifact_is_checked_before_it_is_unpacked() {
     let parts = ["m.tar.gz", "damaged"];
     ask(&bench.server, "m.tar.gz").error(502, "BadGatewayException", &parts);
     bench.proxy.heal();
-    assert_eq!(ask(&bench.server, "m.tar.gz").ok(), "one");
+    eventually("what is sound is taken", || {
+        ask(&bench.server, "m.tar.gz").status == 200
+    });
+}
+
+#[test]
+fn many_requests_in_an_outage_are_few_for_s3() {
+    let bench = Bench::new(&[]);
+    bench.proxy.always(ANY, PLAIN, Fault::internal_error());
+    let begin = Instant::now();
+    for _ in 0..100 {
+        ask(&bench.server, PLAIN).error(503, "ServiceUnavailableException", &[]);
+    }
+    // A load tries a few times, and its failure is remembered for a moment.
+    let loads = 1 + begin.elapsed().as_secs() as usize;
+    let tries = bench.proxy.seen(ANY, PLAIN).len();
+    assert!(tries <= 3 * loads, "{tries} for {loads} loads");
 }

@@ -1,7 +1,7 @@
 //! An S3 server in this process: s3s over a temporary directory. It verifies signatures.
 //!
-//! s3s-fs leaves out what AWS says of conditions and missing buckets, and a reader could see a new
-//! object with the old one's ETag; [`Strict`] makes up for it.
+//! s3s-fs leaves out what AWS says of conditions, missing buckets and encoded lists, and a reader
+//! could see a new object with the old one's ETag; [`Strict`] makes up for it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -103,6 +103,18 @@ impl Strict {
     }
 }
 
+/// A key as lists have it that were asked for with `encoding-type=url`.
+fn encoded(key: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
+            char::from(byte).to_string()
+        }
+        b' ' => "+".to_owned(),
+        byte => format!("%{byte:02X}"),
+    };
+    key.bytes().map(encode).collect()
+}
+
 /// A request for something else with the same credentials.
 fn same_request<A, B>(request: &S3Request<A>, input: B) -> S3Request<B> {
     S3Request {
@@ -202,6 +214,13 @@ impl S3 for Strict {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let _unchanged = self.writing.read().await;
-        self.fs.list_objects_v2(request).await
+        let mut listed = self.fs.list_objects_v2(request).await?;
+        let encoding = listed.output.encoding_type.as_ref();
+        if encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL) {
+            for object in listed.output.contents.iter_mut().flatten() {
+                object.key = object.key.as_deref().map(encoded);
+            }
+        }
+        Ok(listed)
     }
 }
