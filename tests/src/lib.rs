@@ -23,6 +23,7 @@
 pub mod artifact;
 pub mod command;
 pub mod component;
+mod files;
 mod http;
 pub mod kernel;
 mod log;
@@ -35,6 +36,7 @@ mod store;
 pub mod version;
 mod wait;
 
+pub use files::bytes_in;
 pub use http::{Call, Client, Reply, TARGET_MODEL};
 pub use log::Log;
 pub use server::{Server, Setup};
