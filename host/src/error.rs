@@ -164,7 +164,9 @@ fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
         LoadError::ModelFn(error) => cell_status(error),
         LoadError::NoRoom(no_room) => no_room_status(no_room),
         LoadError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "ModelTimeoutException"),
-        LoadError::Storage(_) => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+        LoadError::DiskFull(_) | LoadError::Storage(_) => {
+            (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage")
+        }
         LoadError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
     }
 }

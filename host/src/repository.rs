@@ -140,6 +140,15 @@ impl Repository {
         }
     }
 
+    /// Has the next [`Repository::fetch`] of `name` ask for the newest version, whatever was known a
+    /// moment ago.
+    pub fn forget(&self, name: &ModelName) {
+        match self {
+            Self::Directory(_) => {}
+            Self::S3(s3) => s3.forget(name),
+        }
+    }
+
     /// At most `limit` artifacts in the order of their names, beginning after the name `after`.
     ///
     /// # Errors

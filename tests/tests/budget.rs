@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use modelcell_tests::artifact::{misbehave, misbehave_at_load};
+use modelcell_tests::artifact::{artifact, guest, misbehave, misbehave_at_load};
 use modelcell_tests::kernel::{forget_peak, peak, resident};
 use modelcell_tests::manage::{load, names};
 use modelcell_tests::{Server, Setup, eventually};
@@ -365,6 +365,35 @@ fn evicted_means_freed() {
         before / MIB,
         after / MIB
     );
+}
+
+/// Unpacked models are of the disk budget, too.
+#[test]
+fn a_model_goes_if_another_needs_its_disk() {
+    let data = vec![0; 9 << 20];
+    let artifact = artifact(&guest("misbehave"), &[("data", &data)]);
+    let cache = tempfile::tempdir().unwrap();
+    let server = Setup::new()
+        .artifact("a.tar.gz", &artifact)
+        .artifact("b.tar.gz", &artifact)
+        .cache(cache.path())
+        .flags(&["--disk-budget", "16MiB"])
+        .start();
+    for name in ["a.tar.gz", "b.tar.gz", "a.tar.gz"] {
+        assert_eq!(server.invoke(name, "").ok(), "ok");
+        assert_eq!(loaded(&server), [name]);
+    }
+    // One in use does not go.
+    thread::scope(|scope| {
+        let request = scope.spawn(|| server.invoke("a.tar.gz", "predict:sleep 1500").ok());
+        eventually("the request runs", || {
+            server.get("/models/a.tar.gz").json()["idleCells"] == 0
+        });
+        let reply = server.invoke("b.tar.gz", "");
+        reply.error(507, "InsufficientStorage", &["--disk-budget", "16.0 MiB"]);
+        request.join().unwrap();
+    });
+    assert_eq!(server.invoke("b.tar.gz", "").ok(), "ok");
 }
 
 #[test]

@@ -130,6 +130,9 @@ fn a_version_is_not_asked_for_more_often_than_told() {
         store.put("n.tar.gz", version("other"));
         assert_eq!(ask(&server, "n.tar.gz").ok(), "other");
         assert_eq!(ask(&server, "m.tar.gz").ok(), "one");
+        // Who cannot wait has it unloaded.
+        server.delete("/models/m.tar.gz").ok();
+        assert_eq!(ask(&server, "m.tar.gz").ok(), "two");
     });
 }
 

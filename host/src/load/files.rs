@@ -41,6 +41,12 @@ impl ModelFiles {
         }
     }
 
+    /// Bytes that they hold of the disk budget.
+    pub(super) fn bytes(&self) -> u64 {
+        let unpacked = self.unpacked.as_ref();
+        unpacked.map_or(0, |unpacked| unpacked.room.bytes())
+    }
+
     /// Closes when the files are gone.
     pub(super) fn ended(&self) -> watch::Receiver<()> {
         match &self.ended {
@@ -98,10 +104,7 @@ pub(super) fn unpack_into(
     limits: &UnpackLimits,
 ) -> Result<ModelFiles, LoadError> {
     let storage = |error: UnpackError| LoadError::Storage(error.to_string());
-    let room = workspace
-        .disk()
-        .reserve(0)
-        .map_err(|full| storage(UnpackError::NoRoom(full)))?;
+    let room = workspace.disk().reserve(0).map_err(LoadError::DiskFull)?;
     // The kind alone, because the text names the host's path.
     let dir = workspace
         .new_model_dir()
@@ -109,7 +112,8 @@ pub(super) fn unpack_into(
     let mut unpacked = Unpacked { dir, room };
     let path = unpacked.dir.path().to_owned();
     unpack::unpack(archive, &path, limits, &mut unpacked.room).map_err(|error| match error {
-        UnpackError::Storage(_) | UnpackError::NoRoom(_) => storage(error),
+        UnpackError::NoRoom(full) => LoadError::DiskFull(full),
+        UnpackError::Storage(_) => storage(error),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
     Ok(ModelFiles::new(path, Some(unpacked)))

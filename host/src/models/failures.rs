@@ -108,7 +108,10 @@ impl Failures {
 /// there at any moment, and what is busy now may be free the next.
 fn lasts(error: &LoadError) -> bool {
     match error {
-        LoadError::NotFound(_) | LoadError::Storage(_) | LoadError::Internal(_) => false,
+        LoadError::NotFound(_)
+        | LoadError::DiskFull(_)
+        | LoadError::Storage(_)
+        | LoadError::Internal(_) => false,
         LoadError::Repository(error) => !matches!(
             error,
             RepositoryError::NotFound(_)

@@ -129,8 +129,8 @@ impl S3Repository {
             let response = response.map_err(|refusal| refusal.into_error(name))?;
             return self.download(name, key, response, asked, progress).await;
         };
-        if self.recent.knows(name, &cached.etag) {
-            return Ok(artifact(cached));
+        if let Some(as_of) = self.recent.when(name, &cached.etag) {
+            return Ok(artifact(cached, as_of));
         }
         let asked = Instant::now();
         match self.get(name, Wanted::Newer(&cached.etag)).await {
@@ -142,7 +142,7 @@ impl S3Repository {
             }
             Err(Refusal::NotModified) => {
                 self.recent.note(name, &cached.etag, asked);
-                Ok(artifact(cached))
+                Ok(artifact(cached, asked))
             }
             Err(Refusal::Missing) => {
                 self.recent.forget(name);
@@ -173,7 +173,7 @@ impl S3Repository {
         });
         let cached = cached.await?.map_err(cache_error)?;
         self.recent.note(name, &cached.etag, asked);
-        Ok(artifact(cached))
+        Ok(artifact(cached, asked))
     }
 
     /// Compares what lies under `name` with `version`.
@@ -193,6 +193,11 @@ impl S3Repository {
             Freshness::Changed | Freshness::Gone => self.recent.forget(name),
         }
         Ok(freshness)
+    }
+
+    /// Has the next [`S3Repository::fetch`] of `name` ask S3.
+    pub(super) fn forget(&self, name: &ModelName) {
+        self.recent.forget(name);
     }
 
     async fn head(
@@ -267,8 +272,8 @@ impl S3Repository {
     }
 }
 
-fn artifact(cached: Cached) -> Artifact {
-    Artifact::copy(cached.file, Version(cached.etag))
+fn artifact(cached: Cached, as_of: Instant) -> Artifact {
+    Artifact::copy(cached.file, Version(cached.etag), as_of)
 }
 
 async fn in_time<T>(

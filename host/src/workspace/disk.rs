@@ -223,6 +223,11 @@ impl Reservation {
         }
     }
 
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Gives back what is more than `bytes`.
     pub fn shrink(&mut self, bytes: u64) {
         let spare = self.bytes.saturating_sub(bytes);
