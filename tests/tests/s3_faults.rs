@@ -6,6 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use modelcell_tests::manage::names;
 use modelcell_tests::proxy::{ANY, Fault, Gate, Proxy};
 use modelcell_tests::version::{ask, both_ends, version, version_at_both_ends};
 use modelcell_tests::{Server, Setup, Store, bytes_in, eventually};
@@ -95,6 +96,26 @@ fn what_the_operator_has_to_mend_is_said() {
         let fault = Fault::answer(status, code, "What S3 says of it.");
         Bench::new(&[]).fails(fault, 502, "BadGatewayException", &[part]);
     }
+}
+
+#[test]
+fn a_list_that_s3_does_not_give_is_an_error() {
+    let bench = Bench::new(&[]);
+    let list = || bench.server.get("/models?scope=repository");
+    let only = || bench.server.call("POST", "/invocations").body("").send();
+    let denied = Fault::answer(403, "AccessDenied", "Access Denied");
+    for (fault, status, kind, part) in [
+        (denied, 403, "AccessDeniedException", "s3:ListBucket"),
+        (Fault::slow_down(), 503, "ServiceUnavailableException", ""),
+        (Fault::HangUp, 503, "ServiceUnavailableException", ""),
+    ] {
+        bench.proxy.always(ANY, ANY, fault);
+        list().error(status, kind, &[part]);
+        only().error(status, kind, &[part]);
+        bench.proxy.heal();
+        assert_eq!(names(&list().json()), [PLAIN]);
+    }
+    assert_eq!(only().ok(), "ok");
 }
 
 #[test]
