@@ -218,3 +218,28 @@ fn no_room_status(no_room: &NoRoom) -> (StatusCode, &'static str) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::{Outage, SetupFault};
+    use crate::workspace::disk::DiskFull;
+
+    #[test]
+    fn what_may_pass_says_when_to_try_again() {
+        let denied = RepositoryError::ListDenied("s3://bucket/".into());
+        for (error, status, retry) in [
+            (RepositoryError::NotFound("m".into()), 404, false),
+            (denied, 403, false),
+            (SetupFault::Clock.into(), 502, false),
+            (Outage::Throttled.into(), 503, true),
+            (RepositoryError::Changing, 503, true),
+            (RepositoryError::Deadline, 504, false),
+            (DiskFull::Device.into(), 507, false),
+        ] {
+            let error = Error::Repository(error);
+            assert_eq!(error.status().0.as_u16(), status, "{error}");
+            assert_eq!(error.retry_after().is_some(), retry, "{error}");
+        }
+    }
+}

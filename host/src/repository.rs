@@ -73,7 +73,7 @@ pub enum Repository {
     /// In a directory.
     Directory(Arc<DirectoryRepository>),
     /// In S3.
-    S3(S3Repository),
+    S3(Arc<S3Repository>),
 }
 
 impl Repository {
@@ -94,7 +94,7 @@ impl Repository {
                 let cache = workspace.artifacts().clone();
                 S3Repository::open(bucket, prefix, options, cache)
                     .await
-                    .map(Self::S3)
+                    .map(|s3| Self::S3(Arc::new(s3)))
             }
         }
     }

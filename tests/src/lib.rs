@@ -25,6 +25,7 @@ pub mod command;
 pub mod component;
 mod files;
 mod http;
+pub mod kernel;
 mod log;
 pub mod manage;
 pub mod proxy;

@@ -72,10 +72,21 @@ impl S3Repository {
         options: &RepositoryOptions,
         cache: Arc<ArtifactCache>,
     ) -> Result<Self, String> {
+        let client = client::connect(options).await?;
+        Ok(Self::new(client, bucket, prefix, options, cache))
+    }
+
+    fn new(
+        client: Client,
+        bucket: &str,
+        prefix: &str,
+        options: &RepositoryOptions,
+        cache: Arc<ArtifactCache>,
+    ) -> Self {
         let place = options.location.to_string();
         let endpoint = options.s3_endpoint.as_deref().unwrap_or_default();
-        Ok(Self {
-            client: client::connect(options).await?,
+        Self {
+            client,
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
             identity: format!("{endpoint} {place}"),
@@ -83,7 +94,7 @@ impl S3Repository {
             cache,
             downloads: Semaphore::new(options.downloads.min(Semaphore::MAX_PERMITS)),
             recent: Recent::new(options.revalidate_after),
-        })
+        }
     }
 
     /// The artifact `name`, from the cache if that is the newest.
@@ -195,7 +206,7 @@ impl S3Repository {
             // Not every server knows the condition.
             Ok(found) if found.e_tag() == Some(&version.0) => Ok(Freshness::Same),
             Ok(_) => Ok(Freshness::Changed),
-            Err(error) => match refusal(&error, Subject::Artifact(name), &self.place) {
+            Err(error) => match refusal(&error, Subject::Version(name), &self.place) {
                 Refusal::NotModified => Ok(Freshness::Same),
                 Refusal::Missing => Ok(Freshness::Gone),
                 refusal => Err(refusal.into_error(name)),
@@ -286,3 +297,6 @@ fn cache_error(error: CacheError) -> RepositoryError {
 fn interrupted() -> RepositoryError {
     RepositoryError::Io(io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 use std::io;
 use std::time::Duration;
 
+use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -142,7 +143,7 @@ impl<'a> Download<'a> {
                     None
                 }
                 Ok(None) => Some("it ended".to_owned()),
-                Ok(Some(Err(error))) => Some(error.to_string()),
+                Ok(Some(Err(error))) => Some(DisplayErrorContext(error).to_string()),
                 Err(_) => Some("it stalled".to_owned()),
             };
             if part.incoming.written() + waiting as u64 > size {
