@@ -60,10 +60,14 @@ impl Bucket {
         Self::on(server.address(), Some(server))
     }
 
-    /// A bucket on the moto server that the tests of this process share; none where moto could not
-    /// be installed.
+    /// A bucket on the moto server that the tests of this process share; none, saying so, where
+    /// moto could not be installed.
     pub fn on_moto() -> Option<Self> {
-        Some(Self::on(moto::address()?, None))
+        let address = moto::address();
+        if address.is_none() {
+            println!("skipped on moto: MODELCELL_MOTO is not set (scripts/moto.sh)");
+        }
+        Some(Self::on(address?, None))
     }
 
     fn on(address: SocketAddr, server: Option<FsServer>) -> Self {

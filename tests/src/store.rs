@@ -56,10 +56,7 @@ impl Store {
             ("in a directory", Self::directory()),
             ("on s3s", Self::s3()),
         ];
-        match Self::moto() {
-            Some(moto) => stores.push(("on moto", moto)),
-            None => println!("skipped on moto: MODELCELL_MOTO is not set (scripts/moto.sh)"),
-        }
+        stores.extend(Self::moto().map(|moto| ("on moto", moto)));
         let test = &test;
         thread::scope(|scope| {
             for (name, store) in stores {

@@ -6,6 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use modelcell_tests::manage::names;
 use modelcell_tests::proxy::{ANY, Fault, Gate, Proxy};
 use modelcell_tests::version::{ask, both_ends, version, version_at_both_ends};
 use modelcell_tests::{Server, Setup, Store, bytes_in, eventually};
@@ -95,6 +96,26 @@ fn what_the_operator_has_to_mend_is_said() {
         let fault = Fault::answer(status, code, "What S3 says of it.");
         Bench::new(&[]).fails(fault, 502, "BadGatewayException", &[part]);
     }
+}
+
+#[test]
+fn a_list_that_s3_does_not_give_is_an_error() {
+    let bench = Bench::new(&[]);
+    let list = || bench.server.get("/models?scope=repository");
+    let only = || bench.server.call("POST", "/invocations").body("").send();
+    let denied = Fault::answer(403, "AccessDenied", "Access Denied");
+    for (fault, status, kind, part) in [
+        (denied, 403, "AccessDeniedException", "s3:ListBucket"),
+        (Fault::slow_down(), 503, "ServiceUnavailableException", ""),
+        (Fault::HangUp, 503, "ServiceUnavailableException", ""),
+    ] {
+        bench.proxy.always(ANY, ANY, fault);
+        list().error(status, kind, &[part]);
+        only().error(status, kind, &[part]);
+        bench.proxy.heal();
+        assert_eq!(names(&list().json()), [PLAIN]);
+    }
+    assert_eq!(only().ok(), "ok");
 }
 
 #[test]
@@ -251,10 +272,7 @@ fn what_is_deleted_during_its_download_is_whole_or_not_found() {
 #[test]
 fn a_server_that_knows_no_ranges_sends_all_of_it_again() {
     // The other server would notice that the proxy takes a header out.
-    let Some(store) = Store::moto() else {
-        println!("skipped: moto is not installed");
-        return;
-    };
+    let Some(store) = Store::moto() else { return };
     store.put(PLAIN, version_at_both_ends("one"));
     let proxy = store.proxy();
     proxy.times(1, "GET", PLAIN, Fault::Cut(100_000));
