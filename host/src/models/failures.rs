@@ -62,9 +62,11 @@ impl Failures {
         now: Instant,
     ) {
         if lasts(error) {
+            // Too little time says more of the machine than of the model.
+            let slow = matches!(&**error, LoadError::Deadline(_));
             let failure = Failure {
                 error: error.clone(),
-                version: version.cloned(),
+                version: version.filter(|_| !slow).cloned(),
                 at: now,
                 asked_at: now,
             };

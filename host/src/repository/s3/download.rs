@@ -26,8 +26,11 @@ const BUFFER: usize = 1 << 20;
 /// A body without a byte for this long counts as cut.
 const STALL_LIMIT: Duration = Duration::from_secs(20);
 
-/// Attempts in a row that bring nothing.
+/// Attempts in a row that bring nothing worth the request.
 const FRUITLESS_LIMIT: u32 = 5;
+
+/// Bytes that are worth a request.
+const WORTHWHILE: u64 = 4096;
 
 /// Times that a download starts.
 const START_LIMIT: u32 = 4;
@@ -98,7 +101,7 @@ impl<'a> Download<'a> {
             if part.incoming.written() == object.size {
                 break;
             }
-            fruitless = match part.incoming.written() > before {
+            fruitless = match part.incoming.written() >= before + WORTHWHILE {
                 true => 0,
                 false => fruitless + 1,
             };

@@ -108,9 +108,10 @@ fn fault(fault: SetupFault) -> Refusal {
 
 fn setup(answer: &Answer<'_>) -> Option<SetupFault> {
     Some(match answer.code {
-        "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
-            SetupFault::UnknownCredentials
-        }
+        "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "NotSignedUp"
+        | "UnrecognizedClientException" => SetupFault::UnknownCredentials,
         "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired" => {
             SetupFault::ExpiredCredentials
         }
