@@ -16,6 +16,7 @@ use std::time::Duration;
 use modelcell_tests::artifact::{artifact, guest, misbehave, misbehave_at_load};
 use modelcell_tests::kernel::{forget_peak, peak, resident};
 use modelcell_tests::manage::{load, names};
+use modelcell_tests::raw::Connection;
 use modelcell_tests::{Server, Setup, eventually};
 use serde_json::json;
 
@@ -327,6 +328,38 @@ fn the_process_stays_within_the_budget() {
     let peak = peak(server.pid());
     assert!(peak > budget / 2, "the models were really there: {peak}");
     assert!(peak <= budget + HOST, "{} MiB", peak / MIB);
+}
+
+/// Bodies that are on their way are no model's, and have a bound of their own.
+#[test]
+fn bodies_in_flight_are_bounded() {
+    let flags = ["--request-memory", "4MiB", "--max-body", "4MiB"];
+    let server = Setup::new()
+        .artifact("m.tar.gz", misbehave())
+        .flags(&flags)
+        .start();
+    let body = format!("predict:ok {}", "x".repeat(3 << 20));
+    let head = format!(
+        "POST /invocations?TargetModel=m.tar.gz HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (most, rest) = body.split_at(body.len() - 1);
+    let mut first = Connection::open(&server);
+    first.send(head).send(most);
+    eventually("most of the body is there", || {
+        metric(&server, "modelcell_buffered_bytes") as usize == most.len()
+    });
+    server.invoke("m.tar.gz", &body).error(
+        503,
+        "ServiceUnavailableException",
+        &["--request-memory"],
+    );
+    // Small ones still pass, and the first one when it is complete.
+    assert_eq!(server.invoke("m.tar.gz", "").ok(), "ok");
+    assert_eq!(first.send(rest).reply().ok(), "ok");
+    eventually("nothing is held", || {
+        metric(&server, "modelcell_buffered_bytes") == 0.0
+    });
 }
 
 /// Ten thousand times, because a leak of a page is only seen then.
