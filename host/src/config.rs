@@ -4,20 +4,20 @@
 //! [`Options`] is what may be said, each of it optional; [`Settings`] is what holds.
 
 mod machine;
+mod options;
 mod platform;
 mod values;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::Args;
-use serde::Deserialize;
 
 use crate::load::ModelLimits;
 use crate::load::unpack::UnpackLimits;
 use crate::repository::{Location, ModelName};
+pub use options::Options;
 use platform::Platform;
 pub use values::{Span, parse_toml};
 use values::{count, interval, size, time};
@@ -30,129 +30,6 @@ const DEFAULT_BODY: ByteSize = ByteSize::mib(6);
 
 /// The longest path in an artifact, in bytes.
 const PATH_LIMIT: usize = 512;
-
-/// What an operator may set. In a file the names are those of the flags.
-#[derive(Debug, Clone, Default, Args, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Options {
-    /// Where the artifacts lie: a directory, or s3://BUCKET/PREFIX/. Needed unless
-    /// SAGEMAKER_MULTI_MODEL is true.
-    #[arg(long, env = "MODELCELL_REPOSITORY", value_name = "DIR|S3-URL")]
-    pub repository: Option<Location>,
-
-    /// The address of an S3-compatible server, such as http://127.0.0.1:9000 [default: AWS's own].
-    #[arg(long, env = "MODELCELL_S3_ENDPOINT", value_name = "URL")]
-    pub s3_endpoint: Option<String>,
-
-    /// Name the bucket in the path and not in the host name, as most S3-compatible servers want it
-    /// [default: true with --s3-endpoint].
-    #[arg(
-        long,
-        env = "MODELCELL_S3_PATH_STYLE",
-        value_name = "BOOL",
-        num_args = 0..=1,
-        default_missing_value = "true"
-    )]
-    pub s3_path_style: Option<bool>,
-
-    /// How long a loaded model is taken for the newest of its name; then the repository is asked. 0s
-    /// asks before every request [default: 60s].
-    #[arg(long, env = "MODELCELL_REVALIDATE_AFTER", value_name = "TIME")]
-    pub revalidate_after: Option<Span>,
-
-    /// Artifacts that are downloaded at a time [default: 16].
-    #[arg(long, env = "MODELCELL_DOWNLOADS", value_name = "NUMBER")]
-    pub downloads: Option<usize>,
-
-    /// The memory that loaded models may hold together [default: that of the container or machine
-    /// less a reserve].
-    #[arg(long, env = "MODELCELL_MEMORY_BUDGET", value_name = "SIZE")]
-    pub memory_budget: Option<ByteSize>,
-
-    /// The memory that bodies and answers of requests in flight may hold together [default: an
-    /// eighth of the memory there is, at most 256MiB].
-    #[arg(long, env = "MODELCELL_REQUEST_MEMORY", value_name = "SIZE")]
-    pub request_memory: Option<ByteSize>,
-
-    /// How long a model stays after it was loaded, unless nothing else can make room [default: 10s].
-    #[arg(long, env = "MODELCELL_MIN_RESIDENCY", value_name = "TIME")]
-    pub min_residency: Option<Span>,
-
-    /// The disk that artifacts, unpacked models and compiled code may take in the cache directory
-    /// [default: half of what is free at the start].
-    #[arg(long, env = "MODELCELL_DISK_BUDGET", value_name = "SIZE")]
-    pub disk_budget: Option<ByteSize>,
-
-    /// A model that is loaded at the start and never evicted; may be repeated.
-    #[arg(
-        long = "pin",
-        env = "MODELCELL_PIN",
-        value_name = "NAME",
-        value_delimiter = ','
-    )]
-    #[serde(default, rename = "pin")]
-    pub pins: Vec<String>,
-
-    /// The address to listen on [default: 127.0.0.1:8080; within SageMaker 0.0.0.0 and its port].
-    #[arg(long, env = "MODELCELL_BIND", value_name = "ADDRESS:PORT")]
-    pub bind: Option<SocketAddr>,
-
-    /// Where compiled code is kept and artifacts are unpacked [default: ~/.cache/modelcell].
-    #[arg(long, env = "MODELCELL_CACHE_DIR", value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
-
-    /// A directory whose models `POST /models` may load, beside the repository; may be repeated
-    /// [default: /opt/ml/models].
-    #[arg(
-        long = "model-root",
-        env = "MODELCELL_MODEL_ROOT",
-        value_name = "DIR",
-        value_delimiter = ','
-    )]
-    #[serde(default, rename = "model-root")]
-    pub model_roots: Vec<PathBuf>,
-
-    /// The largest request body [default: 6MiB, as SageMaker has it].
-    #[arg(long, env = "MODELCELL_MAX_BODY", value_name = "SIZE")]
-    pub max_body: Option<ByteSize>,
-
-    /// The longest time for a request; the cell that exceeds it is ended [default: 60s].
-    #[arg(long, env = "MODELCELL_REQUEST_TIMEOUT", value_name = "TIME")]
-    pub request_timeout: Option<Span>,
-
-    /// The longest time for loading a model [default: 360s, as SageMaker has it].
-    #[arg(long, env = "MODELCELL_LOAD_TIMEOUT", value_name = "TIME")]
-    pub load_timeout: Option<Span>,
-
-    /// How long requests in flight may go on after SIGTERM [default: 25s].
-    #[arg(long, env = "MODELCELL_DRAIN_TIMEOUT", value_name = "TIME")]
-    pub drain_timeout: Option<Span>,
-
-    /// Cells of one model, which is how many of its requests run at a time [default: the number of
-    /// processors].
-    #[arg(long, env = "MODELCELL_CELLS_PER_MODEL", value_name = "NUMBER")]
-    pub cells_per_model: Option<usize>,
-
-    /// The memory that one cell may hold [default: 512MiB].
-    #[arg(long, env = "MODELCELL_CELL_MEMORY", value_name = "SIZE")]
-    pub cell_memory: Option<ByteSize>,
-
-    /// What a model may print for each request; the rest is dropped [default: 64KiB].
-    #[arg(long, env = "MODELCELL_GUEST_LOG", value_name = "SIZE")]
-    pub guest_log: Option<ByteSize>,
-
-    /// The largest artifact, unpacked [default: 1GiB].
-    #[arg(long, env = "MODELCELL_MAX_UNPACKED", value_name = "SIZE")]
-    pub max_unpacked: Option<ByteSize>,
-
-    /// The most files and folders in an artifact [default: 10000].
-    #[arg(long, env = "MODELCELL_MAX_FILES", value_name = "NUMBER")]
-    pub max_files: Option<usize>,
-
-    /// Connections at a time; further clients wait [default: 4096].
-    #[arg(long, env = "MODELCELL_MAX_CONNECTIONS", value_name = "NUMBER")]
-    pub max_connections: Option<usize>,
-}
 
 /// The settings that hold.
 #[derive(Debug, Clone)]
@@ -208,56 +85,6 @@ pub struct RepositoryOptions {
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Options {
-    /// Reads a settings file.
-    ///
-    /// # Errors
-    ///
-    /// One line that names the file, and the place in it.
-    pub fn read(file: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| format!("the settings file {} cannot be read: {e}", file.display()))?;
-        parse_toml(&text)
-            .map_err(|e| format!("the settings file {} is not valid: {e}", file.display()))
-    }
-
-    /// These options, and those of `other` where these say nothing.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            repository: self.repository.or(other.repository),
-            s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
-            s3_path_style: self.s3_path_style.or(other.s3_path_style),
-            revalidate_after: self.revalidate_after.or(other.revalidate_after),
-            downloads: self.downloads.or(other.downloads),
-            memory_budget: self.memory_budget.or(other.memory_budget),
-            request_memory: self.request_memory.or(other.request_memory),
-            min_residency: self.min_residency.or(other.min_residency),
-            disk_budget: self.disk_budget.or(other.disk_budget),
-            pins: if self.pins.is_empty() {
-                other.pins
-            } else {
-                self.pins
-            },
-            bind: self.bind.or(other.bind),
-            cache_dir: self.cache_dir.or(other.cache_dir),
-            model_roots: if self.model_roots.is_empty() {
-                other.model_roots
-            } else {
-                self.model_roots
-            },
-            max_body: self.max_body.or(other.max_body),
-            request_timeout: self.request_timeout.or(other.request_timeout),
-            load_timeout: self.load_timeout.or(other.load_timeout),
-            drain_timeout: self.drain_timeout.or(other.drain_timeout),
-            cells_per_model: self.cells_per_model.or(other.cells_per_model),
-            cell_memory: self.cell_memory.or(other.cell_memory),
-            guest_log: self.guest_log.or(other.guest_log),
-            max_unpacked: self.max_unpacked.or(other.max_unpacked),
-            max_files: self.max_files.or(other.max_files),
-            max_connections: self.max_connections.or(other.max_connections),
-        }
-    }
-
     /// The settings: these options, what SageMaker says, and the defaults.
     ///
     /// # Errors
@@ -390,6 +217,8 @@ fn default_cache_dir(env: Lookup<'_>) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn resolve(options: Options, env: &[(&str, &str)]) -> Result<Settings, String> {

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant as Clock};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::Models;
+use super::loading::new_model;
 use super::model::Model;
 use super::table::Entry;
-use super::{Models, new_model};
 use crate::load::progress::Progress;
 use crate::load::{LoadError, Source};
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
