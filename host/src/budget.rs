@@ -2,18 +2,16 @@
 //!
 //! Three things are counted, each with its real size: compiled code, once for all models that share
 //! it; the linear memories of all cells; and what the host keeps for a cell and for a model
-//! ([`CELL_BYTES`], [`MODEL_BYTES`]). Bytes are charged before they are taken and given back when
-//! the value that holds the [`Charge`] is dropped, after the memory itself.
+//! ([`CELL_BYTES`], [`MODEL_BYTES`]). Memory is charged before a guest gets it, code when its size is
+//! known. Bytes are given back when the value that holds the [`Charge`] is dropped.
 //!
 //! Who needs more than is free has the [`Evict`] of the budget make room, one model at a time. In
-//! SageMaker's multi-model mode there is none: the platform decides what goes.
+//! SageMaker's multi-model mode no model goes for it: the platform decides.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytesize::ByteSize;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 /// What the host keeps for a cell beside its linear memories: the store, tables, handles and the
 /// resident part of its stack. Measured with `make bench`; rounded up.
@@ -24,11 +22,14 @@ pub const MODEL_BYTES: u64 = 16 << 10;
 
 /// Makes room by letting go of a model that nobody uses.
 pub trait Evict: Send + Sync {
-    /// Bytes that letting go of all models that may go would give back.
-    fn evictable(&self) -> u64;
+    /// Whether letting go of all that may go would give back so many bytes.
+    fn can_free(&self, bytes: u64) -> bool;
 
-    /// Lets the least valuable model go; false if none may.
+    /// Lets the least valuable thing go; false if nothing may.
     fn evict_one(&self) -> bool;
+
+    /// What to say when that does not help.
+    fn no_room(&self, budget: u64) -> NoRoom;
 }
 
 /// Why there is no room.
@@ -72,7 +73,6 @@ pub struct Budget {
     evict: OnceLock<Weak<dyn Evict>>,
     /// Held by whoever makes room, so that two who need it don't let twice as much go.
     making_room: Mutex<()>,
-    freed: Notify,
 }
 
 impl Budget {
@@ -83,7 +83,6 @@ impl Budget {
             used: AtomicU64::new(0),
             evict: OnceLock::new(),
             making_room: Mutex::new(()),
-            freed: Notify::new(),
         })
     }
 
@@ -103,17 +102,6 @@ impl Budget {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Done when something has changed, from now on, for who found no room: bytes were given back,
-    /// or a model or a cell is no longer in use.
-    pub fn changed(&self) -> Notified<'_> {
-        self.freed.notified()
-    }
-
-    /// Tells those who wait in [`Budget::changed`].
-    pub fn notify(&self) {
-        self.freed.notify_waiters();
-    }
-
     fn try_take(&self, bytes: u64) -> bool {
         let fits = |used: u64| used.checked_add(bytes).filter(|total| *total <= self.limit);
         self.used
@@ -126,44 +114,48 @@ impl Budget {
             return Ok(());
         }
         let budget = self.limit;
-        let Some(evict) = self.evict.get() else {
-            return Err(NoRoom::Full { budget });
-        };
-        let evict = evict.upgrade().ok_or(NoRoom::InUse { budget })?;
+        let evict = self.evict.get().and_then(Weak::upgrade);
+        let evict = evict.ok_or(NoRoom::Full { budget })?;
         let _one = self
             .making_room
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Not to let everything go and fail all the same.
-        let left = self.used().saturating_sub(evict.evictable());
-        if left.saturating_add(bytes) > self.limit {
-            return Err(NoRoom::InUse { budget });
-        }
-        while !self.try_take(bytes) {
-            if !evict.evict_one() {
-                return Err(NoRoom::InUse { budget });
+        loop {
+            if self.try_take(bytes) {
+                return Ok(());
+            }
+            let missing = self.used().saturating_add(bytes).saturating_sub(self.limit);
+            // Not to let everything go and fail all the same.
+            if !evict.can_free(missing) || !evict.evict_one() {
+                return Err(evict.no_room(budget));
             }
         }
-        Ok(())
     }
 
     fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
-        self.notify();
     }
 }
 
 /// What one model, or one piece of shared code, holds of the budget.
 pub struct Account {
     budget: Arc<Budget>,
+    /// What whoever holds this needs beside, in another account.
+    base: u64,
     held: AtomicU64,
 }
 
 impl Account {
     /// An account that holds nothing yet.
     pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
+        Self::beside(budget, 0)
+    }
+
+    /// The account of somebody who cannot do without `base` bytes that are in another one.
+    pub fn beside(budget: &Arc<Budget>, base: u64) -> Arc<Self> {
         Arc::new(Self {
             budget: budget.clone(),
+            base,
             held: AtomicU64::new(0),
         })
     }
@@ -171,11 +163,6 @@ impl Account {
     /// Bytes that it holds.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
-    }
-
-    /// The budget that it is part of.
-    pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
     }
 
     /// Takes `bytes`, and other models' memory for it if need be.
@@ -206,8 +193,9 @@ impl Charge {
     ///
     /// [`NoRoom`]; what was taken before stays.
     pub fn grow(&mut self, bytes: u64) -> Result<(), NoRoom> {
-        let Account { budget, held } = &*self.account;
-        let needed = held.load(Ordering::Relaxed).saturating_add(bytes);
+        let Account { budget, base, held } = &*self.account;
+        // This charge alone: what others of the account hold (other cells of the model) may go.
+        let needed = base.saturating_add(self.bytes).saturating_add(bytes);
         if needed > budget.limit {
             return Err(NoRoom::Alone {
                 needed,
@@ -220,6 +208,14 @@ impl Charge {
         Ok(())
     }
 
+    /// Gives `bytes` back.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.account.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.account.budget.give_back(bytes);
+    }
+
     /// Bytes that it holds.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -228,8 +224,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.account.held.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.account.budget.give_back(self.bytes);
+        self.shrink(self.bytes);
     }
 }
 
@@ -241,8 +236,13 @@ mod tests {
     struct Shelf(Mutex<Vec<Charge>>);
 
     impl Evict for Shelf {
-        fn evictable(&self) -> u64 {
-            self.0.lock().unwrap().iter().map(Charge::bytes).sum()
+        fn can_free(&self, bytes: u64) -> bool {
+            let held: u64 = self.0.lock().unwrap().iter().map(Charge::bytes).sum();
+            held >= bytes
+        }
+
+        fn no_room(&self, budget: u64) -> NoRoom {
+            NoRoom::InUse { budget }
         }
 
         fn evict_one(&self) -> bool {
@@ -279,6 +279,11 @@ mod tests {
         assert_eq!(charge(71).err(), Some(NoRoom::InUse { budget: 100 }));
         assert_eq!(shelf.0.lock().unwrap().len(), 2, "in vain, so none goes");
         drop(held);
+        let beside = Account::beside(&budget, 60).charge(41);
+        assert!(matches!(
+            beside.err(),
+            Some(NoRoom::Alone { needed: 101, .. })
+        ));
         assert_eq!(
             charge(101).err(),
             Some(NoRoom::Alone {

@@ -1,5 +1,7 @@
 //! The story of an invocation: resolve the target model, lease a cell, run the hooks, reply.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
@@ -10,7 +12,7 @@ use crate::error::Error;
 use crate::hooks::Request;
 use crate::host::Host;
 use crate::load::Source;
-use crate::models::{InUse, Model};
+use crate::models::Model;
 use crate::repository::{ModelName, RepositoryError};
 use crate::response::{self, CUSTOM_ATTRIBUTES, Reply};
 use crate::sandbox::Invocation;
@@ -127,7 +129,7 @@ async fn run(model: &Model, request: &Request, end: Instant) -> Result<Invocatio
         .map_err(|e| Error::from_cell(e, loaded.request_timeout))
 }
 
-async fn resolve(host: &Host, target: Target, end: Instant) -> Result<InUse, Error> {
+async fn resolve(host: &Host, target: Target, end: Instant) -> Result<Arc<Model>, Error> {
     let name = match target {
         Target::Loaded(name) => return Ok(host.models.get_or_wait(&name, end).await?),
         Target::Named(Some(name)) => name,
@@ -146,16 +148,12 @@ async fn resolve(host: &Host, target: Target, end: Instant) -> Result<InUse, Err
 }
 
 /// The model, after the repository was asked if each request has to ask.
-async fn newest(host: &Host, model: InUse) -> Result<InUse, Error> {
-    match &host.repository {
-        Some(repository) if host.settings.revalidate_after.is_zero() => {
-            if host.models.revalidate(repository, model.model()).await {
-                return Ok(model);
-            }
-            Err(RepositoryError::NotFound(model.name.to_string()).into())
-        }
-        _ => Ok(model),
+async fn newest(host: &Host, model: Arc<Model>) -> Result<Arc<Model>, Error> {
+    let asks = host.repository.is_some() && host.settings.revalidate_after.is_zero();
+    if asks && !host.models.revalidate(&model).await {
+        return Err(RepositoryError::NotFound(model.name.to_string()).into());
     }
+    Ok(model)
 }
 
 /// The model that is meant when a caller names none: the only artifact of the repository, or else

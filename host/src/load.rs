@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use crate::budget::{Account, Budget, Charge, MODEL_BYTES, NoRoom};
 use crate::config::Settings;
@@ -29,7 +30,7 @@ use crate::workspace::Workspace;
 use crate::workspace::disk::DiskFull;
 use code::{CodeRegistry, SharedCode};
 use compile::CompileError;
-use files::{ModelFiles, open_archive, read_component, unpack_into};
+use files::{ModelFiles, open_archive, open_component, unpack_into};
 use progress::{Progress, Stage};
 use settings::ArtifactSettings;
 use unpack::UnpackLimits;
@@ -83,9 +84,9 @@ pub struct Loaded {
     pub request_timeout: Duration,
     /// Which version of the repository's artifact it is, and when that was the newest.
     pub version: Option<(Version, tokio::time::Instant)>,
-    // Last, because cells may read the files as long as they live.
-    files: ModelFiles,
     _charge: Charge,
+    // Last, because cells may read the files as long as they live, and their end tells of all the rest.
+    files: ModelFiles,
 }
 
 impl Loaded {
@@ -307,17 +308,19 @@ impl Loader {
         check_time(end, "unpacking the artifact")?;
         progress.enter(Stage::Compiling);
         let dir = files.path.clone();
-        let (settings, wasm) = spawn_blocking(move || {
+        let (settings, component) = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
-            Ok::<_, LoadError>((settings, read_component(&dir)?))
+            Ok::<_, LoadError>((settings, open_component(&dir)?))
         })
         .await
         .map_err(internal)??;
-        let (code, origin) = self.code.get(wasm).await?;
+        let compile = timeout_at(end.into(), self.code.get(component));
+        let (code, origin) = compile
+            .await
+            .map_err(|_| LoadError::Deadline("compiling the component"))??;
         let compiled = begin.elapsed();
-        check_time(end, "compiling the component")?;
         progress.enter(Stage::ModelFn);
-        let account = Account::new(&self.budget);
+        let account = Account::beside(&self.budget, code.bytes() + MODEL_BYTES);
         let charge = account.charge(MODEL_BYTES)?;
         let spec = CellSpec {
             model: name.into(),
@@ -364,7 +367,7 @@ impl Loader {
     }
 }
 
-/// Unpacking and compiling cannot be broken off, so the time is looked at when they are done.
+/// Unpacking cannot be broken off, so the time is looked at when it is done.
 fn check_time(end: Instant, step: &'static str) -> Result<(), LoadError> {
     if Instant::now() < end {
         return Ok(());

@@ -29,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::repository::{ModelName, Repository};
 use failures::Failures;
 pub use loading::Loading;
-pub use model::{InUse, Model, Stats, StatsReading};
+pub use model::{Model, Stats, StatsReading};
 pub use pins::Pin;
 pub use refresh::Origin;
 use table::{Entry, Table};
@@ -142,21 +142,19 @@ impl Models {
             waiting: AtomicUsize::new(0),
         });
         let weak = Arc::downgrade(&models);
-        if policy.evicts {
-            models.budget.evict_by(weak.clone());
-        }
-        if let Some(repository) = policy.repository {
+        models.budget.evict_by(weak.clone());
+        if policy.repository.is_some() {
             let after = policy.revalidate_after;
-            tokio::spawn(refresh::keep_fresh(weak.clone(), repository, after));
+            tokio::spawn(refresh::keep_fresh(weak.clone(), after));
         }
         tokio::spawn(pins::keep_pinned(weak));
         models
     }
 
     /// The model `name`, if it is ready, for a request.
-    pub fn get(&self, name: &str) -> Option<InUse> {
+    pub fn get(&self, name: &str) -> Option<Arc<Model>> {
         match self.lock().touch(name) {
-            Some(Entry::Ready(model, _)) => Some(InUse::of(model)),
+            Some(Entry::Ready(model, _)) => Some(model.clone()),
             _ => None,
         }
     }
@@ -182,10 +180,14 @@ impl Models {
     /// # Errors
     ///
     /// [`ModelsError::NotFound`], or as [`Models::get_or_load`].
-    pub async fn get_or_wait(&self, name: &str, deadline: Instant) -> Result<InUse, ModelsError> {
+    pub async fn get_or_wait(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Arc<Model>, ModelsError> {
         let loading = match self.lock().touch(name) {
             None => return Err(ModelsError::NotFound(name.to_owned())),
-            Some(Entry::Ready(model, _)) => return Ok(InUse::of(model)),
+            Some(Entry::Ready(model, _)) => return Ok(model.clone()),
             Some(Entry::Loading(loading)) => loading.clone(),
         };
         self.wait(name, loading, deadline).await
@@ -202,12 +204,15 @@ impl Models {
         url: &str,
         source: Source,
         deadline: Instant,
-    ) -> Result<InUse, ModelsError> {
-        self.recall_failure(name, &source).await?;
+    ) -> Result<Arc<Model>, ModelsError> {
+        let unknown = self.lock().peek(name).is_none();
+        if unknown {
+            self.recall_failure(name, &source).await?;
+        }
         let loading = {
             let mut table = self.lock();
             match table.touch(name) {
-                Some(Entry::Ready(model, _)) => return Ok(InUse::of(model)),
+                Some(Entry::Ready(model, _)) => return Ok(model.clone()),
                 Some(Entry::Loading(loading)) => loading.clone(),
                 None => self.begin_load(&mut table, name, url, source),
             }
@@ -231,6 +236,7 @@ impl Models {
         if table.peek(name).is_some() {
             return Err(ModelsError::AlreadyRegistered(name.to_owned()));
         }
+        self.failures.forget(name);
         Ok(self.begin_load(&mut table, name, url, source))
     }
 
@@ -244,7 +250,7 @@ impl Models {
         name: &str,
         loading: Loading,
         deadline: Instant,
-    ) -> Result<InUse, ModelsError> {
+    ) -> Result<Arc<Model>, ModelsError> {
         self.wait(name, loading, deadline).await
     }
 
@@ -256,26 +262,27 @@ impl Models {
     /// [`ModelsError::NotFound`]; [`ModelsError::UnloadTimeout`] at the deadline, the model then
     /// ends with its last request.
     pub async fn unload(&self, name: &str, deadline: Instant) -> Result<(), ModelsError> {
-        // A load cannot be broken off, so it is waited for. If it fails there is nothing to unload.
-        let model = self
-            .get_or_wait(name, deadline)
-            .await
-            .map_err(|error| match error {
-                ModelsError::Load(_) => ModelsError::NotFound(name.to_owned()),
-                ModelsError::NotReady(name) => ModelsError::UnloadTimeout(name),
-                other => other,
-            })?;
         let begin = Clock::now();
-        let mut ended = model.loaded().ended();
-        if !self.let_go(model.model(), "unloaded") {
-            // Somebody else has unloaded it in the meantime.
-            return Err(ModelsError::NotFound(name.to_owned()));
-        }
-        // Who wants a model away and calls it again wants the newest.
-        if let Some(origin) = &model.origin {
-            self.loader.forget(origin.name());
-        }
-        drop(model);
+        let mut ended = loop {
+            // A load cannot be broken off, so it is waited for. If it fails there is nothing to
+            // unload.
+            let model = self
+                .get_or_wait(name, deadline)
+                .await
+                .map_err(|error| match error {
+                    ModelsError::Load(_) => ModelsError::NotFound(name.to_owned()),
+                    ModelsError::NotReady(name) => ModelsError::UnloadTimeout(name),
+                    other => other,
+                })?;
+            // Otherwise its new version has taken its place, or somebody else has unloaded it.
+            if self.let_go(&model, "unloaded") {
+                // Who wants a model away and calls it again wants the newest.
+                if let Some(origin) = &model.origin {
+                    self.loader.forget(origin.name());
+                }
+                break model.loaded().ended();
+            }
+        };
         // Nothing is ever sent: `changed` returns when the sender, and with it the model, is gone.
         match timeout_at(deadline, ended.changed()).await {
             Ok(_) => {
@@ -302,11 +309,11 @@ impl Models {
         }
     }
 
-    /// At most `limit` ready models, the most recently used first.
-    pub fn recent(&self, limit: usize) -> Vec<Arc<Model>> {
+    /// Looks at all ready models, the most recently used first. Others wait meanwhile, so `look`
+    /// should be quick.
+    pub fn look_at_all(&self, mut look: impl FnMut(&Model)) {
         let table = self.lock();
-        let models = table.ready().map(|(_, model, _)| model.clone());
-        models.take(limit).collect()
+        table.ready().for_each(|(_, model, _)| look(model));
     }
 
     /// How many models are ready, how many are being loaded, and how many requests wait for those.
@@ -321,14 +328,18 @@ impl Models {
 
     /// Takes `model` out of the table, unless it is not there any more.
     fn let_go(&self, model: &Arc<Model>, why: &str) -> bool {
+        self.let_go_if(&model.name, why, |now| Arc::ptr_eq(now, model))
+    }
+
+    fn let_go_if(&self, name: &str, why: &str, is: impl FnOnce(&Arc<Model>) -> bool) -> bool {
         let removed = {
             let mut table = self.lock();
-            match table.peek(&model.name) {
-                Some(Entry::Ready(now, _)) if Arc::ptr_eq(now, model) => table.remove(&model.name),
+            match table.peek(name) {
+                Some(Entry::Ready(now, _)) if is(now) => table.remove(name),
                 _ => return false,
             }
         };
-        tracing::info!(model = &*model.name, "{why}");
+        tracing::info!(model = name, "{why}");
         // Outside of the lock, because it frees memory.
         drop(removed);
         true

@@ -1,5 +1,8 @@
 //! What operators and their tools ask: `GET /metrics` and `GET /ready`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use serde::Serialize;
 
@@ -57,23 +60,29 @@ pub fn metrics(host: &Host) -> Result<Reply, Error> {
 
 fn readings(host: &Host) -> Readings {
     let counts = host.models.counts();
-    let recent = host.models.recent(usize::MAX);
-    let queued = recent.iter().map(|model| model.loaded().cells.queued());
+    let mut queued = 0;
+    let mut models = Vec::new();
+    let mut code = HashMap::new();
+    host.models.look_at_all(|model| {
+        let loaded = model.loaded();
+        queued += loaded.cells.queued();
+        code.insert(Arc::as_ptr(&loaded.code), loaded.code.bytes());
+        if models.len() < MODEL_SERIES {
+            models.push(reading(model));
+        }
+    });
     Readings {
         loaded_models: counts.ready,
         loading_models: counts.loading,
         waiting_for_models: counts.waiting,
-        waiting_for_cells: queued.sum(),
+        waiting_for_cells: queued,
         memory_budget: host.budget.limit(),
         memory_used: host.budget.used(),
+        memory_code: code.values().sum(),
         disk_budget: host.disk.limit(),
         disk_used: host.disk.used(),
         buffered: host.buffers.used(),
-        models: recent
-            .iter()
-            .take(MODEL_SERIES)
-            .map(|m| reading(m))
-            .collect(),
+        models,
     }
 }
 

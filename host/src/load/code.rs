@@ -5,6 +5,7 @@
 //! once.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
@@ -12,6 +13,7 @@ use tokio::task::spawn_blocking;
 use wasmtime::component::Component;
 
 use super::compile::{CodeKey, Origin};
+use super::files::read_all;
 use super::{LoadError, compile_error, internal, sandbox_error};
 use crate::budget::{Account, Budget, Charge};
 use crate::sandbox::{CellCode, Sandbox};
@@ -45,7 +47,7 @@ pub(super) struct CodeRegistry {
     workspace: Arc<Workspace>,
     budget: Arc<Budget>,
     slots: Mutex<HashMap<CodeKey, Slot>>,
-    compiling: Semaphore,
+    compiling: Arc<Semaphore>,
 }
 
 impl CodeRegistry {
@@ -61,26 +63,32 @@ impl CodeRegistry {
             workspace,
             budget,
             slots: Mutex::default(),
-            compiling: Semaphore::new(parallel),
+            compiling: Arc::new(Semaphore::new(parallel)),
         }
     }
 
-    /// The code of the component `wasm`, and where it was.
+    /// The code of a component, and where it was.
     ///
     /// # Errors
     ///
-    /// If `wasm` is not a component that a cell can run, or there is no room for its code.
-    pub(super) async fn get(&self, wasm: Vec<u8>) -> Result<(Arc<SharedCode>, Origin), LoadError> {
+    /// If it is not a component that a cell can run, or there is no room for its code.
+    pub(super) async fn get(
+        &self,
+        mut component: File,
+    ) -> Result<(Arc<SharedCode>, Origin), LoadError> {
         let sandbox = self.sandbox.clone();
-        let (key, wasm) = spawn_blocking(move || (CodeKey::new(sandbox.engine(), &wasm), wasm))
-            .await
-            .map_err(internal)?;
+        let (key, component) = spawn_blocking(move || {
+            let key = CodeKey::of(sandbox.engine(), &mut component);
+            key.map(|key| (key, component)).map_err(internal)
+        })
+        .await
+        .map_err(internal)??;
         let slot = self.slot(&key);
         let mut shared = slot.lock().await;
         if let Some(code) = shared.upgrade() {
             return Ok((code, Origin::Memory));
         }
-        let (component, origin) = self.component(key, wasm).await?;
+        let (component, origin) = self.component(key, component).await?;
         let code = self.sandbox.link(&component).map_err(sandbox_error)?;
         let charge = Account::new(&self.budget).charge(code.bytes() as u64)?;
         let code = Arc::new(SharedCode { code, charge });
@@ -88,11 +96,12 @@ impl CodeRegistry {
         Ok((code, origin))
     }
 
-    /// Only what must be compiled waits for its turn: compiled code is at hand in a millisecond.
+    /// Only what must be compiled waits for its turn, and is read into memory: compiled code is at
+    /// hand in a millisecond.
     async fn component(
         &self,
         key: CodeKey,
-        wasm: Vec<u8>,
+        mut component: File,
     ) -> Result<(Component, Origin), LoadError> {
         let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
         let (found, key) = spawn_blocking(move || {
@@ -104,13 +113,16 @@ impl CodeRegistry {
         if let Some(component) = found {
             return Ok((component, Origin::Cache));
         }
-        // The semaphore is never closed.
-        let _turn = self.compiling.acquire().await.map_err(internal)?;
+        // The semaphore is never closed. Who does not wait any more leaves the compiler at work.
+        let turn = self.compiling.clone().acquire_owned().await;
         let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
-        let compiled =
-            spawn_blocking(move || workspace.code().compile(sandbox.engine(), &key, &wasm));
-        let component = compiled.await.map_err(internal)?.map_err(compile_error)?;
-        Ok((component, Origin::Compiler))
+        let compiled = spawn_blocking(move || {
+            let _turn = turn;
+            let wasm = read_all(&mut component)?;
+            let compiled = workspace.code().compile(sandbox.engine(), &key, &wasm);
+            compiled.map_err(compile_error)
+        });
+        Ok((compiled.await.map_err(internal)??, Origin::Compiler))
     }
 
     fn slot(&self, key: &CodeKey) -> Slot {

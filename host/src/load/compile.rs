@@ -11,7 +11,7 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,13 +60,19 @@ pub enum Origin {
 pub struct CodeKey(String);
 
 impl CodeKey {
-    /// The key of the component `wasm`.
-    pub fn new(engine: &Engine, wasm: &[u8]) -> Self {
+    /// The key of a component, which is read to its end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn of(engine: &Engine, mut component: impl Read) -> io::Result<Self> {
+        let mut wasm = Sha256::new();
+        io::copy(&mut component, &mut wasm)?;
         let mut key = KeyHasher(Sha256::new());
         key.write(FORMAT);
         engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(&Sha256::digest(wasm));
-        Self(hex(&key.0.finalize()))
+        key.write(&wasm.finalize());
+        Ok(Self(hex(&key.0.finalize())))
     }
 }
 
@@ -240,7 +246,7 @@ mod tests {
     fn code_is_kept_and_damaged_code_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CodeKey::new(&engine, WASM);
+        let key = CodeKey::of(&engine, WASM).unwrap();
         let cache = cache(dir.path(), 1 << 30);
         assert!(cache.find(&engine, &key).is_none());
         cache.compile(&engine, &key, WASM).unwrap();
@@ -261,7 +267,7 @@ mod tests {
     fn code_that_finds_no_room_on_the_disk_is_used_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CodeKey::new(&engine, WASM);
+        let key = CodeKey::of(&engine, WASM).unwrap();
         let cache = cache(dir.path(), 4096);
         cache.compile(&engine, &key, WASM).unwrap();
         assert!(cache.find(&engine, &key).is_none());

@@ -2,7 +2,7 @@
 //! component in it.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -119,12 +119,12 @@ pub(super) fn unpack_into(
     Ok(ModelFiles::new(path, Some(unpacked)))
 }
 
-/// The component's bytes.
+/// Opens the component.
 ///
 /// # Errors
 ///
 /// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
-pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
+pub(super) fn open_component(dir: &Path) -> Result<File, LoadError> {
     let path = dir.join(COMPONENT_FILE);
     let metadata = match std::fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,
@@ -141,9 +141,30 @@ pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
             bytesize::ByteSize(COMPONENT_LIMIT)
         )));
     }
-    std::fs::read(&path).map_err(|e| {
-        LoadError::InvalidArtifact(format!("{COMPONENT_FILE} cannot be read: {}", e.kind()))
-    })
+    File::open(&path).map_err(unreadable)
+}
+
+/// The component's bytes.
+///
+/// # Errors
+///
+/// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
+pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
+    read_all(&mut open_component(dir)?)
+}
+
+/// A component's bytes, from its beginning.
+pub(super) fn read_all(component: &mut File) -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    component
+        .rewind()
+        .and_then(|()| component.take(COMPONENT_LIMIT).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn unreadable(error: io::Error) -> LoadError {
+    LoadError::InvalidArtifact(format!("{COMPONENT_FILE} cannot be read: {}", error.kind()))
 }
 
 /// Says where the component is if it is one folder too deep, the most common mistake in packing.

@@ -24,6 +24,8 @@ pub struct Readings {
     pub memory_budget: u64,
     /// Bytes that models hold of it.
     pub memory_used: u64,
+    /// Bytes of that which are compiled code.
+    pub memory_code: u64,
     /// Bytes of the disk budget.
     pub disk_budget: u64,
     /// Bytes that the cache directory holds of it.
@@ -93,6 +95,11 @@ impl Readings {
                 "memory_used_bytes",
                 "What loaded models hold in memory.",
                 self.memory_used,
+            ),
+            (
+                "memory_code_bytes",
+                "What of that is compiled code; the rest is cells.",
+                self.memory_code,
             ),
             (
                 "memory_free_bytes",

@@ -1,32 +1,62 @@
 //! Makes room in memory and on disk: the least recently used model that may goes, one at a time; if
-//! none may, idle cells beyond the first of models that stay.
+//! none may, idle cells beyond what models that stay need.
+//!
+//! In SageMaker's multi-model mode no model goes, because the platform would not know; idle cells do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Models;
 use super::model::Model;
 use super::table::Entry;
-use crate::budget::Evict;
+use crate::budget::{Evict, NoRoom};
+use crate::load::code::SharedCode;
 use crate::workspace::disk::DiskFull;
 
 impl Evict for Models {
-    fn evictable(&self) -> u64 {
+    fn can_free(&self, bytes: u64) -> bool {
         let table = self.lock();
-        let all = table.evictable().map(|model| would_free(model));
-        let spare = table
-            .staying()
-            .map(|model| model.loaded().cells.spare_bytes());
-        all.chain(spare).sum()
+        let mut found = 0;
+        let mut code: HashMap<*const SharedCode, usize> = HashMap::new();
+        for (name, model, _) in table.ready() {
+            let loaded = model.loaded();
+            if !self.evicts || !table.may_go(name, model) {
+                found += loaded.cells.spare_bytes();
+                continue;
+            }
+            found += loaded.cells.usage().bytes;
+            // Code is free when all who share it have gone.
+            let gone = code.entry(Arc::as_ptr(&loaded.code)).or_default();
+            *gone += 1;
+            if *gone == Arc::strong_count(&loaded.code) {
+                found += loaded.code.bytes();
+            }
+            if found >= bytes {
+                return true;
+            }
+        }
+        found >= bytes
     }
 
     fn evict_one(&self) -> bool {
-        match self.take_victim() {
+        let victim = match self.evicts {
+            true => self.take_victim(|_| true),
+            false => None,
+        };
+        match victim {
             Some(model) => {
                 self.free(model);
                 true
             }
             None => self.trim_one(),
+        }
+    }
+
+    fn no_room(&self, budget: u64) -> NoRoom {
+        match self.evicts {
+            true => NoRoom::InUse { budget },
+            false => NoRoom::Full { budget },
         }
     }
 }
@@ -47,7 +77,7 @@ impl Models {
         if !self.evicts || held.saturating_sub(evictable).saturating_add(needs) > limit {
             return false;
         }
-        let Some(model) = self.take_victim() else {
+        let Some(model) = self.take_victim(|model| model.loaded().disk_bytes() > 0) else {
             return false;
         };
         let mut ended = model.loaded().ended();
@@ -58,9 +88,9 @@ impl Models {
     }
 
     /// Takes the model that goes next out of the table.
-    fn take_victim(&self) -> Option<Arc<Model>> {
+    fn take_victim(&self, helps: impl Fn(&Arc<Model>) -> bool) -> Option<Arc<Model>> {
         let mut table = self.lock();
-        let name = table.victim(Instant::now())?;
+        let name = table.victim(Instant::now(), helps)?;
         match table.remove(&name)? {
             Entry::Ready(model, _) => Some(model),
             Entry::Loading(_) => None,
@@ -82,22 +112,15 @@ impl Models {
             .observe(begin.elapsed().as_secs_f64());
     }
 
-    /// Lets go of the idle cells that a model which stays does not need.
+    /// Lets go of the idle cells that a model does not need.
     fn trim_one(&self) -> bool {
         let spare = {
             let table = self.lock();
-            let mut staying = table.staying();
-            staying
+            let mut models = table.ready().rev().map(|(_, model, _)| model);
+            models
                 .find(|model| model.loaded().cells.spare_bytes() > 0)
                 .cloned()
         };
         spare.is_some_and(|model| model.loaded().cells.trim())
     }
-}
-
-/// What ending a model gives back: its cells, and its part of the code that others may share.
-fn would_free(model: &Model) -> u64 {
-    let loaded = model.loaded();
-    let users = Arc::strong_count(&loaded.code) as u64;
-    loaded.cells.usage().bytes + loaded.code.bytes() / users
 }

@@ -12,6 +12,7 @@ use lru::LruCache;
 use crate::budget::NoRoom;
 use crate::load::LoadError;
 use crate::repository::{RepositoryError, Version};
+use crate::sandbox::HookFault;
 
 /// How long the failure of a version is remembered.
 const MEMORY: Duration = Duration::from_secs(30);
@@ -62,11 +63,9 @@ impl Failures {
         now: Instant,
     ) {
         if lasts(error) {
-            // Too little time says more of the machine than of the model.
-            let slow = matches!(&**error, LoadError::Deadline(_));
             let failure = Failure {
                 error: error.clone(),
-                version: version.filter(|_| !slow).cloned(),
+                version: version.filter(|_| belongs_to_version(error)).cloned(),
                 at: now,
                 asked_at: now,
             };
@@ -103,6 +102,18 @@ impl Failures {
 
     fn lock(&self) -> MutexGuard<'_, LruCache<Arc<str>, Failure>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the same version would fail again. Too little time or room says more of the machine.
+pub(super) fn belongs_to_version(error: &LoadError) -> bool {
+    match error {
+        LoadError::InvalidArtifact(_) | LoadError::NoRoom(NoRoom::Alone { .. }) => true,
+        LoadError::ModelFn(error) => !matches!(
+            error.fault,
+            HookFault::Deadline | HookFault::HostOutOfMemory | HookFault::Start(_)
+        ),
+        _ => false,
     }
 }
 

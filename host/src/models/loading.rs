@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant as Clock, SystemTime};
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::failures::Recalled;
 use super::table::{Entry, Table};
-use super::{InUse, Model, Models, ModelsError, Origin, Stats};
+use super::{Model, Models, ModelsError, Origin, Stats};
 use crate::budget::NoRoom;
-use crate::load::progress::Progress;
+use crate::load::progress::{Progress, Stage};
 use crate::load::{LoadError, Loaded, Source};
 use crate::repository::{Freshness, ModelName, Version};
 use crate::sandbox::printable;
@@ -20,7 +20,7 @@ use crate::sandbox::printable;
 /// How long a load waits for models in use to make room.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 
-/// A pause between two tries to find room.
+/// The first pause between two tries to find room; it doubles.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 type LoadResult = Result<Arc<Model>, Arc<LoadError>>;
@@ -91,7 +91,12 @@ impl Models {
                     Ok(Arc::new(model))
                 }
                 Ok(Err(error)) => Err(Arc::new(error)),
-                Err(error) => Err(Arc::new(LoadError::Internal(error.to_string()))),
+                Err(error) => {
+                    // A panic's text is for the log alone.
+                    tracing::error!(model = &*name, %error, "the load was ended");
+                    let text = "the host failed while it loaded the model";
+                    Err(Arc::new(LoadError::Internal(text.into())))
+                }
             };
             models.finish_load(name, progress.version(), &result);
             // Nobody may be waiting any more.
@@ -127,14 +132,14 @@ impl Models {
         progress: &Progress,
     ) -> Result<Loaded, LoadError> {
         let give_up = Instant::now() + ROOM_WAIT;
+        let mut pause = ROOM_PAUSE;
         loop {
-            let changed = self.budget.changed();
             let result = self.loader.load(name, source.clone(), progress).await;
             match &result {
                 Err(LoadError::NoRoom(NoRoom::InUse { .. })) if Instant::now() < give_up => {
-                    // Whatever happens then, it is tried once more.
-                    let _ = timeout_at(give_up, changed).await;
-                    tokio::time::sleep(ROOM_PAUSE).await;
+                    progress.enter(Stage::Waiting);
+                    sleep(pause).await;
+                    pause *= 2;
                 }
                 Err(error) => match error.disk_full() {
                     Some(full) if self.make_room_on_disk(full).await => {}
@@ -150,7 +155,7 @@ impl Models {
         name: &str,
         mut loading: Loading,
         deadline: Instant,
-    ) -> Result<InUse, ModelsError> {
+    ) -> Result<Arc<Model>, ModelsError> {
         let begin = Clock::now();
         let _waiting = Waiting::begin(&self.waiting);
         let not_ready = || ModelsError::NotReady(name.to_owned());
@@ -164,7 +169,7 @@ impl Models {
             .loading_wait
             .observe(begin.elapsed().as_secs_f64());
         match result {
-            Some(Ok(model)) => Ok(InUse::of(&model)),
+            Some(Ok(model)) => Ok(model),
             Some(Err(error)) => Err(ModelsError::Load(error)),
             None => Err(not_ready()),
         }
@@ -179,7 +184,8 @@ pub(super) fn new_model(
     stats: Arc<Stats>,
 ) -> Model {
     let origin = origin.zip(loaded.version.clone());
-    let origin = origin.map(|(name, (version, as_of))| Origin::new(name.clone(), version, as_of));
+    let origin =
+        origin.map(|(name, (version, as_of))| Arc::new(Origin::new(name.clone(), version, as_of)));
     Model {
         name,
         url,
@@ -187,7 +193,6 @@ pub(super) fn new_model(
         stats,
         origin,
         loaded,
-        users: AtomicUsize::new(0),
     }
 }
 

@@ -1,8 +1,7 @@
 //! A loaded model, who uses it, and what it has done.
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::refresh::Origin;
@@ -10,7 +9,7 @@ use super::table::Resident;
 use crate::hooks::HookTimes;
 use crate::load::Loaded;
 
-/// A model that is ready for requests.
+/// A model that is ready for requests. Whoever has an `Arc` of it keeps it from being evicted.
 pub struct Model {
     /// The name under which it is invoked.
     pub name: Arc<str>,
@@ -21,9 +20,8 @@ pub struct Model {
     /// What it has done so far, its earlier versions included.
     pub stats: Arc<Stats>,
     /// Which version of the repository's artifact it is. None if it is not from the repository.
-    pub origin: Option<Origin>,
+    pub origin: Option<Arc<Origin>>,
     pub(super) loaded: Loaded,
-    pub(super) users: AtomicUsize,
 }
 
 impl Model {
@@ -34,41 +32,14 @@ impl Model {
 }
 
 impl Resident for Arc<Model> {
+    /// Somebody else than the table has it, so letting go of it would free nothing yet; or its new
+    /// version is being loaded, until which it must answer.
     fn in_use(&self) -> bool {
-        self.users.load(Ordering::Acquire) > 0
-    }
-}
-
-/// A model in use: as long as this lives it is not evicted.
-pub struct InUse(Arc<Model>);
-
-impl InUse {
-    /// Called under the table's lock, or the model may be evicted at the same moment: its memory is
-    /// then free when this is dropped.
-    pub(super) fn of(model: &Arc<Model>) -> Self {
-        model.users.fetch_add(1, Ordering::AcqRel);
-        Self(model.clone())
-    }
-
-    /// The model itself.
-    pub fn model(&self) -> &Arc<Model> {
-        &self.0
-    }
-}
-
-impl Deref for InUse {
-    type Target = Model;
-
-    fn deref(&self) -> &Model {
-        &self.0
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.loaded.cells.account().budget().notify();
-        }
+        let replacing = self
+            .origin
+            .as_ref()
+            .is_some_and(|origin| origin.is_replacing());
+        replacing || Arc::strong_count(self) > 1
     }
 }
 

@@ -99,12 +99,12 @@ impl<L, R: Resident> Table<L, R> {
         (names, more)
     }
 
-    /// The model to let go next: the least recently used one that may.
-    pub fn victim(&self, now: Instant) -> Option<Arc<str>> {
+    /// The model to let go next: the least recently used one that may and that `helps`.
+    pub fn victim(&self, now: Instant, helps: impl Fn(&R) -> bool) -> Option<Arc<str>> {
         let may_go = self
             .ready()
             .rev()
-            .filter(|(name, model, _)| self.may_go(name, *model));
+            .filter(|(name, model, _)| self.may_go(name, *model) && helps(*model));
         let mut fallback = None;
         for (name, _, since) in may_go {
             if now.saturating_duration_since(since) >= self.min_residency {
@@ -123,15 +123,8 @@ impl<L, R: Resident> Table<L, R> {
             .map(|(_, model, _)| model)
     }
 
-    /// The models that may not go, the least recently used first.
-    pub fn staying(&self) -> impl Iterator<Item = &R> {
-        let models = self.ready().rev();
-        models
-            .filter(|(name, model, _)| !self.may_go(name, *model))
-            .map(|(_, model, _)| model)
-    }
-
-    fn may_go(&self, name: &Arc<str>, model: &R) -> bool {
+    /// Whether a model may go.
+    pub fn may_go(&self, name: &str, model: &R) -> bool {
         !model.in_use() && !self.pins.contains(name)
     }
 }
@@ -172,7 +165,7 @@ mod tests {
         table.touch("a");
         table.peek("b");
         let mut order = Vec::new();
-        while let Some(name) = table.victim(late) {
+        while let Some(name) = table.victim(late, |_| true) {
             table.remove(&name);
             order.push(name.to_string());
         }
@@ -185,9 +178,9 @@ mod tests {
         let mut table = table(&[("A", 0), ("b", 0), ("c", 0)], &["b"], begin);
         table.put("d".into(), Entry::Loading(()));
         assert_eq!(table.evictable().count(), 1);
-        assert_eq!(table.victim(begin).as_deref(), Some("c"));
+        assert_eq!(table.victim(begin, |_| true).as_deref(), Some("c"));
         table.remove("c");
-        assert_eq!(table.victim(begin), None);
+        assert_eq!(table.victim(begin, |_| true), None);
         assert_eq!(table.evictable().count(), 0);
         assert_eq!(table.loading(), 1);
     }
@@ -197,9 +190,9 @@ mod tests {
         let begin = Instant::now();
         let now = begin + Duration::from_secs(15);
         let mut table = table(&[("new", 14), ("newer", 15), ("old", 1)], &[], begin);
-        assert_eq!(table.victim(now).as_deref(), Some("old"));
+        assert_eq!(table.victim(now, |_| true).as_deref(), Some("old"));
         table.remove("old");
-        assert_eq!(table.victim(now).as_deref(), Some("new"));
+        assert_eq!(table.victim(now, |_| true).as_deref(), Some("new"));
     }
 
     #[test]
@@ -208,7 +201,7 @@ mod tests {
         let mut table = table(&[("a", 0), ("b", 0)], &[], begin);
         table.put("a".into(), Entry::Ready(Fake { in_use: false }, begin));
         let late = begin + Duration::from_secs(100);
-        assert_eq!(table.victim(late).as_deref(), Some("a"));
+        assert_eq!(table.victim(late, |_| true).as_deref(), Some("a"));
     }
 
     #[test]

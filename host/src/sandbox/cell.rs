@@ -202,7 +202,7 @@ impl Cell {
                     hook,
                 });
             }
-            Ok(Ok((_, Err(error)))) => HookFault::Returned(error),
+            Ok(Ok((_, Err(error)))) => returned(&mut store, error),
             Ok(Err(error)) => fault_of(&mut store, &error),
             Err(_) => HookFault::Deadline,
         };
@@ -230,7 +230,7 @@ impl Cell {
                 self.log.finish();
                 return Ok(invocation);
             }
-            Ok(Ok(Err(error))) => HookFault::Returned(error),
+            Ok(Ok(Err(error))) => returned(&mut self.store, error),
             Ok(Err(error)) => fault_of(&mut self.store, &error),
             Err(_) => HookFault::Deadline,
         };
@@ -313,6 +313,14 @@ fn new_store(
         ))
     });
     Ok(store)
+}
+
+/// What an error that a hook returned stands for: a guest may report so that it was refused memory.
+fn returned(store: &mut Store<CellState>, error: GuestError) -> HookFault {
+    match (store.data_mut().limits.take_refused(), &error) {
+        (Some(Refusal::NoRoom(no_room)), GuestError::Failed(_)) => HookFault::NoRoom(no_room),
+        _ => HookFault::Returned(error),
+    }
 }
 
 /// Why a call into the guest ended with an error that no hook returned.

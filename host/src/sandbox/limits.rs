@@ -31,6 +31,8 @@ pub struct CellLimits {
     table_entries: usize,
     refused: Option<Refusal>,
     charge: Charge,
+    /// What was granted last, which wasmtime may still fail to give.
+    granted: u64,
 }
 
 /// Why memory was refused.
@@ -52,6 +54,7 @@ impl CellLimits {
             table_entries: 0,
             refused: None,
             charge,
+            granted: 0,
         }
     }
 
@@ -73,11 +76,18 @@ impl CellLimits {
 
     /// Whether the account grants `bytes` more.
     fn charge(&mut self, bytes: u64) -> bool {
-        let granted = self.charge.grow(bytes);
-        if let Err(no_room) = granted {
-            self.refused = Some(Refusal::NoRoom(no_room));
+        match self.charge.grow(bytes) {
+            Ok(()) => {
+                self.granted = bytes;
+                // A guest that gets memory again has coped.
+                self.refused = None;
+                true
+            }
+            Err(no_room) => {
+                self.refused = Some(Refusal::NoRoom(no_room));
+                false
+            }
         }
-        granted.is_ok()
     }
 }
 
@@ -86,8 +96,12 @@ impl ResourceLimiter for CellLimits {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // wasmtime asks before it looks at the memory's own maximum.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current);
         let total = self.memory.saturating_add(more);
         if total > self.memory_limit {
@@ -114,6 +128,13 @@ impl ResourceLimiter for CellLimits {
         }
         self.table_entries = total;
         Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        let granted = std::mem::take(&mut self.granted);
+        self.charge.shrink(granted);
+        self.memory = self.memory.saturating_sub(granted as usize);
+        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -148,6 +169,8 @@ mod tests {
         assert_eq!(limits.memory, 100);
         assert_eq!(limits.charge.bytes(), 100);
         assert_eq!(limits.take_refused(), Some(Refusal::Limit));
+        assert!(!limits.memory_growing(0, 1, Some(0)).unwrap());
+        assert_eq!(limits.charge.bytes(), 100, "beyond its own maximum");
         assert_eq!(limits.take_refused(), None, "refused once, reported once");
     }
 
