@@ -25,9 +25,6 @@ use values::{count, interval, size, time};
 /// The longest body that may be allowed. Guests hold a body in memory several times over.
 const BODY_CEILING: ByteSize = ByteSize::gib(1);
 
-/// Forty bodies of the default size.
-const DEFAULT_REQUEST_MEMORY: ByteSize = ByteSize::mib(256);
-
 /// What SageMaker's InvokeEndpoint carries at most: 6,291,456 bytes.
 const DEFAULT_BODY: ByteSize = ByteSize::mib(6);
 
@@ -72,7 +69,8 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_MEMORY_BUDGET", value_name = "SIZE")]
     pub memory_budget: Option<ByteSize>,
 
-    /// The memory that bodies and answers of requests in flight may hold together [default: 256MiB].
+    /// The memory that bodies and answers of requests in flight may hold together [default: an
+    /// eighth of the memory there is, at most 256MiB].
     #[arg(long, env = "MODELCELL_REQUEST_MEMORY", value_name = "SIZE")]
     pub request_memory: Option<ByteSize>,
 
@@ -284,12 +282,14 @@ impl Options {
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
         let revalidate_after = interval("revalidate-after", self.revalidate_after, 60)?;
         let max_body = size("max-body", max_body, ByteSize(1), BODY_CEILING)?;
-        let request_memory = self
-            .request_memory
-            .unwrap_or(DEFAULT_REQUEST_MEMORY.max(ByteSize(max_body)));
+        let memory = machine::memory();
+        let request_memory = match self.request_memory {
+            Some(size) => size,
+            None => ByteSize(machine::request_memory(memory).max(max_body)),
+        };
         let memory_budget = match self.memory_budget {
             Some(size) => size,
-            None => ByteSize(machine::default_memory_budget()),
+            None => ByteSize(machine::memory_budget(memory)),
         };
         let least_budget = ByteSize::mib(16);
         let whole = ByteSize(u64::MAX);

@@ -164,7 +164,9 @@ fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
         LoadError::ModelFn(error) => cell_status(error),
         LoadError::NoRoom(no_room) => no_room_status(no_room),
         LoadError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "ModelTimeoutException"),
-        LoadError::Storage(_) => (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+        LoadError::DiskFull(_) | LoadError::Storage(_) => {
+            (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage")
+        }
         LoadError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException"),
     }
 }
@@ -216,5 +218,30 @@ fn no_room_status(no_room: &NoRoom) -> (StatusCode, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE,
             "ServiceUnavailableException",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::{Outage, SetupFault};
+    use crate::workspace::disk::DiskFull;
+
+    #[test]
+    fn what_may_pass_says_when_to_try_again() {
+        let denied = RepositoryError::ListDenied("s3://bucket/".into());
+        for (error, status, retry) in [
+            (RepositoryError::NotFound("m".into()), 404, false),
+            (denied, 403, false),
+            (SetupFault::Clock.into(), 502, false),
+            (Outage::Throttled.into(), 503, true),
+            (RepositoryError::Changing, 503, true),
+            (RepositoryError::Deadline, 504, false),
+            (DiskFull::Device.into(), 507, false),
+        ] {
+            let error = Error::Repository(error);
+            assert_eq!(error.status().0.as_u16(), status, "{error}");
+            assert_eq!(error.retry_after().is_some(), retry, "{error}");
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
 use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
 use crate::workspace::Workspace;
+use crate::workspace::disk::DiskFull;
 use code::{CodeRegistry, SharedCode};
 use compile::CompileError;
 use files::{ModelFiles, open_archive, read_component, unpack_into};
@@ -80,14 +81,19 @@ pub struct Loaded {
     pub code: Arc<SharedCode>,
     /// The longest time for one request.
     pub request_timeout: Duration,
-    /// Which version of the repository's artifact it is.
-    pub version: Option<Version>,
+    /// Which version of the repository's artifact it is, and when that was the newest.
+    pub version: Option<(Version, tokio::time::Instant)>,
     // Last, because cells may read the files as long as they live.
     files: ModelFiles,
     _charge: Charge,
 }
 
 impl Loaded {
+    /// Bytes of the disk budget that its files hold.
+    pub fn disk_bytes(&self) -> u64 {
+        self.files.bytes()
+    }
+
     /// Closes when the model has been dropped and everything of it is gone, its files included.
     pub fn ended(&self) -> watch::Receiver<()> {
         self.files.ended()
@@ -115,12 +121,25 @@ pub enum LoadError {
     /// The memory budget has no room for it.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
-    /// The disk is full or broken.
+    /// The disk budget has no room for the unpacked artifact.
+    #[error("the artifact could not be unpacked: {0}")]
+    DiskFull(DiskFull),
+    /// The disk is broken.
     #[error("{0}")]
     Storage(String),
     /// The host failed.
     #[error("{0}")]
     Internal(String),
+}
+
+impl LoadError {
+    /// The shortage of disk that is the reason, if it is.
+    pub fn disk_full(&self) -> Option<DiskFull> {
+        match self {
+            Self::DiskFull(full) | Self::Repository(RepositoryError::Full(full)) => Some(*full),
+            _ => None,
+        }
+    }
 }
 
 fn model_fn_text(error: &CellError) -> String {
@@ -215,6 +234,13 @@ impl Loader {
         result
     }
 
+    /// Has the next load of `name` ask the repository for the newest version.
+    pub fn forget(&self, name: &ModelName) {
+        if let Some(repository) = &self.repository {
+            repository.forget(name);
+        }
+    }
+
     /// Whether `version` is still what lies under `name` in the repository.
     ///
     /// # Errors
@@ -237,7 +263,7 @@ impl Loader {
         source: Source,
         begin: Instant,
         progress: &Progress,
-    ) -> Result<(ModelFiles, Option<Version>), LoadError> {
+    ) -> Result<(ModelFiles, Option<(Version, tokio::time::Instant)>), LoadError> {
         match source {
             Source::Directory(dir) => Ok((ModelFiles::new(dir, None), None)),
             Source::Archive(path) => {
@@ -263,7 +289,7 @@ impl Loader {
                 let unpacked = self.unpack(file).await;
                 // First, because what is read while somebody writes looks damaged.
                 artifact.verify()?;
-                Ok((unpacked?, Some(artifact.version)))
+                Ok((unpacked?, Some((artifact.version, artifact.as_of))))
             }
         }
     }
@@ -272,7 +298,7 @@ impl Loader {
         &self,
         name: &str,
         files: ModelFiles,
-        version: Option<Version>,
+        version: Option<(Version, tokio::time::Instant)>,
         begin: Instant,
         progress: &Progress,
     ) -> Result<Loaded, LoadError> {

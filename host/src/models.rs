@@ -127,6 +127,7 @@ pub struct Models {
     loader: Loader,
     metrics: Arc<Metrics>,
     budget: Arc<Budget>,
+    evicts: bool,
     table: Mutex<Table<Loading, Arc<Model>>>,
     failures: Failures,
     /// The pinned models, and why one could not be loaded the last time.
@@ -150,6 +151,7 @@ impl Models {
             loader,
             metrics,
             budget: policy.budget,
+            evicts: policy.evicts,
             failures: Failures::new(ask_after),
             pins: Mutex::new(policy.pins.into_iter().map(|name| (name, None)).collect()),
             repository_failing: AtomicBool::new(false),
@@ -304,6 +306,10 @@ impl Models {
             // Somebody else has unloaded it in the meantime.
             return Err(ModelsError::NotFound(name.to_owned()));
         }
+        // Who wants a model away and calls it again wants the newest.
+        if let Some(origin) = &model.origin {
+            self.loader.forget(origin.name());
+        }
         drop(model);
         // Nothing is ever sent: `changed` returns when the sender, and with it the model, is gone.
         match timeout_at(deadline, ended.changed()).await {
@@ -424,7 +430,8 @@ impl Models {
         }
     }
 
-    /// Loads a model; if those that are in use leave no room, waits a moment for one of them.
+    /// Loads a model. If those that are in use leave no room in memory, waits a moment for one of
+    /// them; if others take the disk that it needs, lets them go.
     async fn load(
         &self,
         name: &str,
@@ -441,7 +448,11 @@ impl Models {
                     let _ = timeout_at(give_up, changed).await;
                     tokio::time::sleep(ROOM_PAUSE).await;
                 }
-                _ => return result,
+                Err(error) => match error.disk_full() {
+                    Some(full) if self.make_room_on_disk(full).await => {}
+                    _ => return result,
+                },
+                Ok(_) => return result,
             }
         }
     }
@@ -490,12 +501,13 @@ fn new_model(
     stats: Arc<Stats>,
 ) -> Model {
     let origin = origin.zip(loaded.version.clone());
+    let origin = origin.map(|(name, (version, as_of))| Origin::new(name.clone(), version, as_of));
     Model {
         name,
         url,
         loaded_at: SystemTime::now(),
         stats,
-        origin: origin.map(|(name, version)| Origin::new(name.clone(), version)),
+        origin,
         loaded,
         users: AtomicUsize::new(0),
     }

@@ -73,7 +73,7 @@ pub enum Repository {
     /// In a directory.
     Directory(Arc<DirectoryRepository>),
     /// In S3.
-    S3(S3Repository),
+    S3(Arc<S3Repository>),
 }
 
 impl Repository {
@@ -94,7 +94,7 @@ impl Repository {
                 let cache = workspace.artifacts().clone();
                 S3Repository::open(bucket, prefix, options, cache)
                     .await
-                    .map(Self::S3)
+                    .map(|s3| Self::S3(Arc::new(s3)))
             }
         }
     }
@@ -137,6 +137,15 @@ impl Repository {
                 blocking(move || directory.check(&name, &version)).await
             }
             Self::S3(s3) => s3.check(name, version).await,
+        }
+    }
+
+    /// Has the next [`Repository::fetch`] of `name` ask for the newest version, whatever was known a
+    /// moment ago.
+    pub fn forget(&self, name: &ModelName) {
+        match self {
+            Self::Directory(_) => {}
+            Self::S3(s3) => s3.forget(name),
         }
     }
 

@@ -23,7 +23,9 @@
 pub mod artifact;
 pub mod command;
 pub mod component;
+mod files;
 mod http;
+pub mod kernel;
 mod log;
 pub mod manage;
 pub mod proxy;
@@ -34,6 +36,7 @@ mod store;
 pub mod version;
 mod wait;
 
+pub use files::bytes_in;
 pub use http::{Call, Client, Reply, TARGET_MODEL};
 pub use log::Log;
 pub use server::{Server, Setup};

@@ -184,6 +184,9 @@ impl Shared {
             fault => {
                 let mut upstream = TcpStream::connect(self.upstream)?;
                 request.set("Connection", "close");
+                if let Some(Fault::NoRanges) = fault {
+                    request.remove("Range");
+                }
                 upstream.write_all(&request.bytes())?;
                 upstream.write_all(&body)?;
                 fault::pass_on(BufReader::new(upstream), client, fault.as_ref(), &seen)

@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::CreateBucketConfiguration;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration};
 use aws_sdk_s3::{Client, Config};
 use aws_smithy_http_client::Builder;
 use tokio::runtime::Runtime;
@@ -26,6 +26,9 @@ pub const SECRET_KEY: &str = "a-secret-that-nobody-may-see";
 
 /// The region that all requests are signed for.
 pub const REGION: &str = "eu-central-1";
+
+/// The least that S3 takes as a part.
+const PART: usize = 5 << 20;
 
 /// What runs the clients and the servers of this process.
 fn runtime() -> &'static Runtime {
@@ -57,10 +60,14 @@ impl Bucket {
         Self::on(server.address(), Some(server))
     }
 
-    /// A bucket on the moto server that the tests of this process share; none where moto could not
-    /// be installed.
+    /// A bucket on the moto server that the tests of this process share; none, saying so, where
+    /// moto could not be installed.
     pub fn on_moto() -> Option<Self> {
-        Some(Self::on(moto::address()?, None))
+        let address = moto::address();
+        if address.is_none() {
+            println!("skipped on moto: MODELCELL_MOTO is not set (scripts/moto.sh)");
+        }
+        Some(Self::on(address?, None))
     }
 
     fn on(address: SocketAddr, server: Option<FsServer>) -> Self {
@@ -131,6 +138,36 @@ impl Bucket {
         let put = self.client.put_object().bucket(&self.name).key(key);
         let put = put.body(ByteStream::from(content.to_vec()));
         runtime().block_on(put.send()).unwrap();
+    }
+
+    /// Puts an object as most tools put a large one.
+    ///
+    /// # Panics
+    ///
+    /// If the server refuses it.
+    pub fn put_in_parts(&self, key: &str, content: &[u8]) {
+        runtime().block_on(async {
+            let upload = self.client.create_multipart_upload();
+            let upload = upload.bucket(&self.name).key(key).send().await.unwrap();
+            let upload = upload.upload_id().unwrap();
+            let mut parts = CompletedMultipartUpload::builder();
+            for (number, part) in (1..).zip(content.chunks(PART)) {
+                let put = self.client.upload_part().bucket(&self.name).key(key);
+                let put = put.upload_id(upload).part_number(number);
+                let put = put.body(ByteStream::from(part.to_vec())).send();
+                let part = CompletedPart::builder().part_number(number);
+                parts = parts.parts(part.set_e_tag(put.await.unwrap().e_tag).build());
+            }
+            let complete = self.client.complete_multipart_upload();
+            let complete = complete.bucket(&self.name).key(key).upload_id(upload);
+            let completed = complete.multipart_upload(parts.build()).send().await;
+            let answered = |error: &SdkError<_>| error.raw_response().map(|raw| raw.status());
+            match completed.as_ref().err().and_then(answered) {
+                // moto calls the answer's element otherwise than S3 does.
+                Some(status) if status.is_success() => {}
+                _ => drop(completed.unwrap()),
+            }
+        });
     }
 
     /// Deletes an object.

@@ -1,6 +1,7 @@
 //! A repository of any kind that a test can fill, so that one test holds for all of them.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 
@@ -55,10 +56,7 @@ impl Store {
             ("in a directory", Self::directory()),
             ("on s3s", Self::s3()),
         ];
-        match Self::moto() {
-            Some(moto) => stores.push(("on moto", moto)),
-            None => println!("skipped on moto: MODELCELL_MOTO is not set (scripts/moto.sh)"),
-        }
+        stores.extend(Self::moto().map(|moto| ("on moto", moto)));
         let test = &test;
         thread::scope(|scope| {
             for (name, store) in stores {
@@ -113,13 +111,18 @@ impl Store {
     pub fn setup(&self) -> Setup {
         match &self.kind {
             Kind::Directory(dir) => self.on(&dir.path().display().to_string()),
-            Kind::S3(bucket) => self.at(&bucket.address().to_string()),
+            Kind::S3(bucket) => self.at(bucket.address(), &self.url()),
         }
+    }
+
+    /// How to start a server on another repository at the bucket's server.
+    pub fn setup_of(&self, repository: &str) -> Setup {
+        self.at(self.bucket().address(), repository)
     }
 
     /// The same with a proxy before the bucket.
     pub fn setup_through(&self, proxy: &Proxy) -> Setup {
-        self.at(&proxy.address().to_string())
+        self.at(proxy.address(), &self.url())
     }
 
     /// A proxy before the bucket.
@@ -127,8 +130,12 @@ impl Store {
         Proxy::start(self.bucket().address())
     }
 
-    fn at(&self, address: &str) -> Setup {
-        self.on(&format!("s3://{}/{PREFIX}", self.bucket().name()))
+    fn url(&self) -> String {
+        format!("s3://{}/{PREFIX}", self.bucket().name())
+    }
+
+    fn at(&self, address: SocketAddr, repository: &str) -> Setup {
+        self.on(repository)
             .flags(&["--s3-endpoint", &format!("http://{address}")])
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)

@@ -3,14 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use modelcell_tests::manage::names;
 use modelcell_tests::proxy::{ANY, Fault, Gate, Proxy};
 use modelcell_tests::version::{ask, both_ends, version, version_at_both_ends};
-use modelcell_tests::{Server, Store, eventually};
+use modelcell_tests::{Server, Setup, Store, bytes_in, eventually};
 
 /// An artifact that has nothing of its own to tell damaged bytes by.
 const PLAIN: &str = "m.tar";
@@ -27,6 +26,7 @@ impl Bench {
         let store = Store::s3();
         store.put(PLAIN, version_at_both_ends("one"));
         let proxy = store.proxy();
+        compile(&store);
         let server = store.setup_through(&proxy).flags(flags).start();
         Self {
             store,
@@ -45,6 +45,14 @@ impl Bench {
         assert_eq!(comes_again, status == 503, "whether to come again");
         self.nothing_is_left();
         self.proxy.heal();
+        self.recovers();
+    }
+
+    /// Answers again, once what went wrong is forgotten.
+    fn recovers(&self) {
+        eventually("the model answers again", || {
+            ask(&self.server, PLAIN).status == 200
+        });
         self.answers();
     }
 
@@ -61,15 +69,12 @@ impl Bench {
     }
 }
 
-/// The bytes of all files in a directory.
-fn bytes_in(dir: &Path) -> u64 {
-    // What goes meanwhile counts nothing.
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let sizes = entries.filter_map(|entry| match entry.metadata().ok()? {
-        found if found.is_dir() => Some(bytes_in(&entry.path())),
-        found => Some(found.len()),
-    });
-    sizes.sum()
+/// Compiles the model beforehand, so that time limits are those of the download, however busy the
+/// machine is.
+fn compile(store: &Store) {
+    let setup = Setup::new().artifact(PLAIN, version_at_both_ends("zero"));
+    let server = setup.cache(store.cache()).start();
+    assert_eq!(ask(&server, PLAIN).ok(), "zero");
 }
 
 #[test]
@@ -91,6 +96,26 @@ fn what_the_operator_has_to_mend_is_said() {
         let fault = Fault::answer(status, code, "What S3 says of it.");
         Bench::new(&[]).fails(fault, 502, "BadGatewayException", &[part]);
     }
+}
+
+#[test]
+fn a_list_that_s3_does_not_give_is_an_error() {
+    let bench = Bench::new(&[]);
+    let list = || bench.server.get("/models?scope=repository");
+    let only = || bench.server.call("POST", "/invocations").body("").send();
+    let denied = Fault::answer(403, "AccessDenied", "Access Denied");
+    for (fault, status, kind, part) in [
+        (denied, 403, "AccessDeniedException", "s3:ListBucket"),
+        (Fault::slow_down(), 503, "ServiceUnavailableException", ""),
+        (Fault::HangUp, 503, "ServiceUnavailableException", ""),
+    ] {
+        bench.proxy.always(ANY, ANY, fault);
+        list().error(status, kind, &[part]);
+        only().error(status, kind, &[part]);
+        bench.proxy.heal();
+        assert_eq!(names(&list().json()), [PLAIN]);
+    }
+    assert_eq!(only().ok(), "ok");
 }
 
 #[test]
@@ -227,6 +252,38 @@ fn a_download_that_is_cut_off_does_not_go_on_with_another_version() {
     replaced_meanwhile(&bench, &gate, &["two"]);
 }
 
+#[test]
+fn what_is_deleted_during_its_download_is_whole_or_not_found() {
+    let bench = Bench::new(&[]);
+    let gate = Gate::new();
+    let cut = Fault::CutAt(100_000, gate.clone());
+    bench.proxy.times(1, "GET", PLAIN, cut);
+    thread::scope(|scope| {
+        let request = scope.spawn(|| ask(&bench.server, PLAIN));
+        gate.reached();
+        bench.store.delete(PLAIN);
+        gate.open();
+        let reply = request.join().unwrap();
+        reply.error(404, "ModelNotFoundException", &[PLAIN]);
+    });
+    bench.nothing_is_left();
+}
+
+#[test]
+fn a_server_that_knows_no_ranges_sends_all_of_it_again() {
+    // The other server would notice that the proxy takes a header out.
+    let Some(store) = Store::moto() else { return };
+    store.put(PLAIN, version_at_both_ends("one"));
+    let proxy = store.proxy();
+    proxy.times(1, "GET", PLAIN, Fault::Cut(100_000));
+    proxy.always("GET", PLAIN, Fault::NoRanges);
+    let server = store.setup_through(&proxy).start();
+    assert_eq!(both_ends(&server, PLAIN), ["one", "one"]);
+    let seen = proxy.seen("GET", PLAIN);
+    let status: Vec<_> = seen.iter().map(|seen| seen.status).collect();
+    assert_eq!(status, [200, 200], "{seen:?}");
+}
+
 /// Replaces the model while its download stands before the gate.
 fn replaced_meanwhile(bench: &Bench, gate: &Gate, allowed: &[&str]) {
     thread::scope(|scope| {
@@ -250,5 +307,21 @@ fn a_compressed_artifact_is_checked_before_it_is_unpacked() {
     let parts = ["m.tar.gz", "damaged"];
     ask(&bench.server, "m.tar.gz").error(502, "BadGatewayException", &parts);
     bench.proxy.heal();
-    assert_eq!(ask(&bench.server, "m.tar.gz").ok(), "one");
+    eventually("what is sound is taken", || {
+        ask(&bench.server, "m.tar.gz").status == 200
+    });
+}
+
+#[test]
+fn many_requests_in_an_outage_are_few_for_s3() {
+    let bench = Bench::new(&[]);
+    bench.proxy.always(ANY, PLAIN, Fault::internal_error());
+    let begin = Instant::now();
+    for _ in 0..100 {
+        ask(&bench.server, PLAIN).error(503, "ServiceUnavailableException", &[]);
+    }
+    // A load tries a few times, and its failure is remembered for a moment.
+    let loads = 1 + begin.elapsed().as_secs() as usize;
+    let tries = bench.proxy.seen(ANY, PLAIN).len();
+    assert!(tries <= 3 * loads, "{tries} for {loads} loads");
 }

@@ -6,6 +6,8 @@
 mod forest;
 mod saved;
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use modelcell_guest::ndarray::{Array1, Array2};
@@ -27,8 +29,8 @@ impl Model for BreastCancer {
     type Prediction = Array1<f32>;
 
     fn model_fn(model_dir: &Path) -> Result<Self> {
-        let file = std::fs::read(model_dir.join("model.json")).context("model.json")?;
-        let forest = saved::read(&file).context("model.json")?;
+        let file = File::open(model_dir.join("model.json")).context("model.json")?;
+        let forest = saved::read(BufReader::new(file)).context("model.json")?;
         Ok(Self { forest })
     }
 

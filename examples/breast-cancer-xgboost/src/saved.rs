@@ -4,29 +4,13 @@
 //! says, the result is a forest whose walks end, or an error that says what is wrong.
 
 use std::fmt::Display;
+use std::io::Read;
 use std::str::FromStr;
 
 use modelcell_guest::{Context, Error, Result};
 use serde::Deserialize;
 
 use crate::forest::{Forest, Node};
-
-/// What kind of model the file holds. Read first: other kinds lay out the rest in other ways.
-#[derive(Deserialize)]
-struct KindFile {
-    learner: KindLearner,
-}
-
-#[derive(Deserialize)]
-struct KindLearner {
-    gradient_booster: Named,
-    objective: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
 
 /// The parts of the file that matter for prediction.
 #[derive(Deserialize)]
@@ -38,6 +22,12 @@ struct File {
 struct Learner {
     gradient_booster: Booster,
     learner_model_param: LearnerParam,
+    objective: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
 }
 
 /// XGBoost writes these numbers as text.
@@ -53,11 +43,16 @@ struct LearnerParam {
 
 #[derive(Deserialize)]
 struct Booster {
+    name: String,
+    /// Other boosters than gbtree have it elsewhere.
+    #[serde(default)]
     model: Trees,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Trees {
+    /// A linear booster has none.
+    #[serde(default)]
     trees: Vec<Tree>,
 }
 
@@ -77,13 +72,12 @@ struct Tree {
     split_type: Vec<u8>,
 }
 
-/// Reads a model file.
-pub(crate) fn read(file: &[u8]) -> Result<Forest> {
-    let kind = serde_json::from_slice::<KindFile>(file)?.learner;
-    must_be("booster", &kind.gradient_booster.name, "gbtree")?;
-    must_be("objective", &kind.objective.name, "binary:logistic")?;
-
-    let learner = serde_json::from_slice::<File>(file)?.learner;
+/// Reads a model file, piece by piece: what is freed later stays with the cell all the same, so the
+/// whole file in memory would double what the model holds.
+pub(crate) fn read(file: impl Read) -> Result<Forest> {
+    let learner = serde_json::from_reader::<_, File>(file)?.learner;
+    must_be("booster", &learner.gradient_booster.name, "gbtree")?;
+    must_be("objective", &learner.objective.name, "binary:logistic")?;
     let param = &learner.learner_model_param;
     must_be("num_class", &param.num_class, "0")?;
     must_be(

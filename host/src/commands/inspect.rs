@@ -15,6 +15,7 @@ use crate::load::files::{open_artifact, read_component};
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
+use crate::workspace::disk::Disk;
 
 /// Say what a component or artifact exports and imports and whether it can run here.
 ///
@@ -36,7 +37,8 @@ impl Inspect {
         let packed = file.metadata().map_or(0, |metadata| metadata.len());
         let limits = Options::default().resolve(&super::environment)?.limits;
         let dir = tempfile::tempdir().map_err(|e| format!("no temporary directory: {e}"))?;
-        unpack(file, dir.path(), &limits.unpack).map_err(|e| e.to_string())?;
+        let mut room = Disk::unlimited().reserve(0).map_err(|e| e.to_string())?;
+        unpack(file, dir.path(), &limits.unpack, &mut room).map_err(|e| e.to_string())?;
         println!("{}: {}", self.file.display(), ByteSize(packed));
         inspect_directory(dir.path())
     }

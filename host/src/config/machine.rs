@@ -1,27 +1,37 @@
-//! How much memory there is: the container's limit, or else the machine's own.
+//! How much memory there is: the container's limit, or else the machine's own; and what of it is
+//! for what, where the operator does not say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the budget leaves to the host itself, to requests in flight and to the compiler.
-const LEAST_RESERVE: u64 = 256 << 20;
+const LEAST_RESERVE: u64 = 512 << 20;
 const MOST_RESERVE: u64 = 4 << 30;
 
-/// The memory budget where the operator names none: what there is, less a reserve of a quarter of
-/// it, which is at least 256 MiB and at most 4 GiB, but never more than half.
-pub(super) fn default_memory_budget() -> u64 {
-    budget_of(memory(Path::new("/")))
+/// Forty bodies of the default size.
+const MOST_REQUEST_MEMORY: u64 = 256 << 20;
+
+/// Bytes that this process may use.
+pub(super) fn memory() -> u64 {
+    memory_of(Path::new("/"))
 }
 
-fn budget_of(memory: u64) -> u64 {
+/// What bodies and answers of requests in flight may hold of `memory`.
+pub(super) fn request_memory(memory: u64) -> u64 {
+    (memory / 8).min(MOST_REQUEST_MEMORY)
+}
+
+/// The memory budget: `memory`, less a reserve of a quarter of it, which is at least 512 MiB and at
+/// most 4 GiB, but never more than half.
+pub(super) fn memory_budget(memory: u64) -> u64 {
     let reserve = (memory / 4)
         .clamp(LEAST_RESERVE, MOST_RESERVE)
         .min(memory / 2);
     memory - reserve
 }
 
-/// Bytes that this process may use, as the files under `root` tell. Without any, 2 GiB.
-fn memory(root: &Path) -> u64 {
+/// What the files under `root` tell. Without any, 2 GiB.
+fn memory_of(root: &Path) -> u64 {
     let limits = cgroup_limits(root);
     limits
         .into_iter()
@@ -87,27 +97,29 @@ mod tests {
     #[test]
     fn the_least_limit_holds() {
         let machine_alone = root(&[MACHINE]);
-        assert_eq!(memory(machine_alone.path()), 16 << 30);
+        assert_eq!(memory_of(machine_alone.path()), 16 << 30);
         let version_2 = root(&[
             MACHINE,
             ("proc/self/cgroup", "0::/a/b\n"),
             ("sys/fs/cgroup/a/memory.max", "1073741824\n"),
             ("sys/fs/cgroup/a/b/memory.max", "max\n"),
         ]);
-        assert_eq!(memory(version_2.path()), 1 << 30);
+        assert_eq!(memory_of(version_2.path()), 1 << 30);
         let version_1 = root(&[
             MACHINE,
             ("proc/self/cgroup", "5:cpu,memory:/docker/x\n"),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n"),
         ]);
-        assert_eq!(memory(version_1.path()), 512 << 20);
+        assert_eq!(memory_of(version_1.path()), 512 << 20);
     }
 
     #[test]
     fn the_reserve_is_a_quarter_within_bounds() {
-        assert_eq!(budget_of(8 << 30), 6 << 30);
-        assert_eq!(budget_of(64 << 30), 60 << 30);
-        assert_eq!(budget_of(512 << 20), 256 << 20);
-        assert_eq!(budget_of(100 << 20), 50 << 20);
+        assert_eq!(memory_budget(8 << 30), 6 << 30);
+        assert_eq!(memory_budget(64 << 30), 60 << 30);
+        assert_eq!(memory_budget(1 << 30), 512 << 20);
+        assert_eq!(memory_budget(100 << 20), 50 << 20);
+        assert_eq!(request_memory(1 << 30), 128 << 20);
+        assert_eq!(request_memory(64 << 30), 256 << 20);
     }
 }

@@ -223,3 +223,49 @@ impl Hasher for KeyHasher {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest component: it has nothing in it.
+    const WASM: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    fn cache(dir: &Path, budget: u64) -> CodeCache {
+        let disk = Disk::open(dir, Some(budget), Vec::new()).unwrap();
+        CodeCache::new(dir.to_owned(), dir.to_owned(), disk)
+    }
+
+    #[test]
+    fn code_is_kept_and_damaged_code_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let key = CodeKey::new(&engine, WASM);
+        let cache = cache(dir.path(), 1 << 30);
+        assert!(cache.find(&engine, &key).is_none());
+        cache.compile(&engine, &key, WASM).unwrap();
+        assert!(cache.find(&engine, &key).is_some());
+        assert!(cache.disk.used() > 0);
+
+        let entry = cache.entry(&key);
+        let mut code = fs::read(entry.body()).unwrap();
+        let last = code.len() - 1;
+        code[last] ^= 1;
+        fs::write(entry.body(), code).unwrap();
+        assert!(cache.find(&engine, &key).is_none());
+        cache.compile(&engine, &key, WASM).unwrap();
+        assert!(cache.find(&engine, &key).is_some());
+    }
+
+    #[test]
+    fn code_that_finds_no_room_on_the_disk_is_used_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let key = CodeKey::new(&engine, WASM);
+        let cache = cache(dir.path(), 4096);
+        cache.compile(&engine, &key, WASM).unwrap();
+        assert!(cache.find(&engine, &key).is_none());
+        assert_eq!(cache.disk.used(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

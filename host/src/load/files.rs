@@ -11,8 +11,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::LoadError;
-use super::unpack::{self, COMPONENT_FILE, UnpackError, UnpackLimits};
+use super::unpack::{self, COMPONENT_FILE, UnpackError, UnpackLimits, write_error};
 use crate::workspace::Workspace;
+use crate::workspace::disk::Reservation;
 
 /// The largest component, in bytes. One made from Python has about 20 MB.
 const COMPONENT_LIMIT: u64 = 64 << 20;
@@ -21,17 +22,29 @@ const COMPONENT_LIMIT: u64 = 64 << 20;
 pub(super) struct ModelFiles {
     pub(super) path: PathBuf,
     /// If it was unpacked for the model, and not somebody else's.
-    unpacked: Option<TempDir>,
+    unpacked: Option<Unpacked>,
     ended: Option<watch::Sender<()>>,
 }
 
+/// A directory with what it takes of the disk budget, given back when the directory is gone.
+pub(super) struct Unpacked {
+    dir: TempDir,
+    room: Reservation,
+}
+
 impl ModelFiles {
-    pub(super) fn new(path: PathBuf, unpacked: Option<TempDir>) -> Self {
+    pub(super) fn new(path: PathBuf, unpacked: Option<Unpacked>) -> Self {
         Self {
             path,
             unpacked,
             ended: Some(watch::Sender::new(())),
         }
+    }
+
+    /// Bytes that they hold of the disk budget.
+    pub(super) fn bytes(&self) -> u64 {
+        let unpacked = self.unpacked.as_ref();
+        unpacked.map_or(0, |unpacked| unpacked.room.bytes())
     }
 
     /// Closes when the files are gone.
@@ -48,9 +61,9 @@ impl Drop for ModelFiles {
     /// requests.
     fn drop(&mut self) {
         let (unpacked, ended) = (self.unpacked.take(), self.ended.take());
-        if let (Some(dir), Ok(runtime)) = (unpacked, Handle::try_current()) {
+        if let (Some(unpacked), Ok(runtime)) = (unpacked, Handle::try_current()) {
             runtime.spawn_blocking(move || {
-                drop(dir);
+                drop(unpacked);
                 drop(ended);
             });
         }
@@ -90,14 +103,20 @@ pub(super) fn unpack_into(
     archive: File,
     limits: &UnpackLimits,
 ) -> Result<ModelFiles, LoadError> {
+    let storage = |error: UnpackError| LoadError::Storage(error.to_string());
+    let room = workspace.disk().reserve(0).map_err(LoadError::DiskFull)?;
+    // The kind alone, because the text names the host's path.
     let dir = workspace
         .new_model_dir()
-        .map_err(|e| LoadError::Storage(format!("no directory for the model: {}", e.kind())))?;
-    unpack::unpack(archive, dir.path(), limits).map_err(|error| match error {
-        UnpackError::Storage(_) => LoadError::Storage(error.to_string()),
+        .map_err(|e| storage(write_error(e.kind().into())))?;
+    let mut unpacked = Unpacked { dir, room };
+    let path = unpacked.dir.path().to_owned();
+    unpack::unpack(archive, &path, limits, &mut unpacked.room).map_err(|error| match error {
+        UnpackError::NoRoom(full) => LoadError::DiskFull(full),
+        UnpackError::Storage(_) => storage(error),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
-    Ok(ModelFiles::new(dir.path().to_owned(), Some(dir)))
+    Ok(ModelFiles::new(path, Some(unpacked)))
 }
 
 /// The component's bytes.

@@ -3,22 +3,29 @@
 //! The archive is hostile. Nothing is written outside of the target directory, because only plain
 //! names are accepted and only regular files and directories are made; so no link exists that a
 //! later entry could follow. Sizes, counts and depths are bounded, those included that an archive
-//! only implies. The format is told by the content, not by the name.
+//! only implies, and what is written is under the disk budget. The format is told by the content, not
+//! by the name.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+mod bounded;
+mod headers;
+mod writer;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use bytesize::ByteSize;
 use flate2::bufread::MultiGzDecoder;
-use tar::{Archive, Entry, EntryType, PaxExtensions};
+use tar::{Archive, Entry, EntryType};
+
+use crate::workspace::disk::{DiskFull, Reservation};
+use bounded::Bounded;
+use headers::{gnu_name, pax_path};
+use writer::Writer;
+pub(super) use writer::write_error;
 
 /// The component's file in an artifact.
 pub const COMPONENT_FILE: &str = "model.wasm";
-
-/// A pax header holds a few names and times; this is far more than any real one needs.
-const PAX_LIMIT: u64 = 64 * 1024;
 
 /// Folders in folders: a long path costs the archive a few bytes and the disk a folder a part.
 const DEPTH_LIMIT: usize = 32;
@@ -67,35 +74,61 @@ pub enum UnpackError {
     /// An extended header larger than any real one.
     #[error("the artifact holds an extended header of more than {0} bytes")]
     HeaderTooLarge(u64),
+    /// There is no room for what is unpacked.
+    #[error("the artifact could not be unpacked: {0}")]
+    NoRoom(DiskFull),
     /// The host could not write what was unpacked.
     #[error("the artifact could not be unpacked: {0}")]
     Storage(io::Error),
 }
 
-/// Unpacks the artifact `file` into the existing, empty directory `into`.
-pub fn unpack(mut file: File, into: &Path, limits: &UnpackLimits) -> Result<(), UnpackError> {
+/// Unpacks the artifact `file` into the existing, empty directory `into`. `room` grows with what is
+/// written.
+///
+/// # Errors
+///
+/// Any [`UnpackError`]; what was written so far is left.
+pub fn unpack(
+    mut file: File,
+    into: &Path,
+    limits: &UnpackLimits,
+    room: &mut Reservation,
+) -> Result<(), UnpackError> {
+    let writer = Writer::new(into, room);
     let mut magic = [0; 4];
     let read = read_up_to(&mut file, &mut magic).map_err(damaged)?;
     file.seek(SeekFrom::Start(0)).map_err(damaged)?;
     let file = BufReader::with_capacity(128 * 1024, file);
     match magic.get(..read) {
-        Some([0x1f, 0x8b, ..]) => unpack_tar(MultiGzDecoder::new(file), into, limits),
-        Some(b"\0asm") => copy_component(file, into, limits),
+        Some([0x1f, 0x8b, ..]) => unpack_tar(MultiGzDecoder::new(file), writer, limits),
+        Some(b"\0asm") => copy_component(file, writer, limits),
         Some([]) | None => Err(UnpackError::Damaged("it is empty".into())),
-        Some(_) => unpack_tar(file, into, limits),
+        Some(_) => unpack_tar(file, writer, limits),
     }
 }
 
 /// A bare component is an artifact without data files.
-fn copy_component(file: impl Read, into: &Path, limits: &UnpackLimits) -> Result<(), UnpackError> {
+fn copy_component(
+    file: impl Read,
+    mut writer: Writer<'_>,
+    limits: &UnpackLimits,
+) -> Result<(), UnpackError> {
     let mut file = Bounded::new(file, limits.total_bytes);
-    write_file(&mut file, &into.join(COMPONENT_FILE)).map_err(|e| file.explain(e))
+    writer
+        .write_file(&mut file, Path::new(COMPONENT_FILE))
+        .map_err(|e| file.explain(e))?;
+    writer.finish();
+    Ok(())
 }
 
-fn unpack_tar(reader: impl Read, into: &Path, limits: &UnpackLimits) -> Result<(), UnpackError> {
+fn unpack_tar(
+    reader: impl Read,
+    writer: Writer<'_>,
+    limits: &UnpackLimits,
+) -> Result<(), UnpackError> {
     let mut archive = Archive::new(Bounded::new(reader, limits.total_bytes));
     let mut unpacker = Unpacker {
-        into,
+        writer,
         limits,
         made: 0,
         headers: 0,
@@ -109,7 +142,9 @@ fn unpack_tar(reader: impl Read, into: &Path, limits: &UnpackLimits) -> Result<(
                 .map(drop)
                 .map_err(CopyError::Read)
         })
-        .map_err(|e| reader.explain(e))
+        .map_err(|e| reader.explain(e))?;
+    unpacker.writer.finish();
+    Ok(())
 }
 
 /// Reading an archive fails because it is damaged, writing because of the host; the two must not be
@@ -121,7 +156,7 @@ enum CopyError {
 }
 
 struct Unpacker<'a> {
-    into: &'a Path,
+    writer: Writer<'a>,
     limits: &'a UnpackLimits,
     /// Files and directories made so far.
     made: usize,
@@ -178,7 +213,7 @@ impl Unpacker<'_> {
                 }
                 self.make_dirs(path.parent().unwrap_or(Path::new("")))?;
                 self.count_made()?;
-                write_file(entry, &self.into.join(path))
+                self.writer.write_file(entry, path)
             }
             EntryType::Link | EntryType::Symlink => Err(forbidden("a link", path)),
             EntryType::Char | EntryType::Block | EntryType::Fifo => {
@@ -190,13 +225,11 @@ impl Unpacker<'_> {
 
     /// Makes the directory `path` and those above it, one by one so that each is counted.
     fn make_dirs(&mut self, path: &Path) -> Result<(), CopyError> {
-        let mut dir = self.into.to_owned();
+        let mut dir = PathBuf::new();
         for part in path.components() {
             dir.push(part);
-            match fs::DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => self.count_made()?,
-                Err(_) if dir.is_dir() => {}
-                Err(error) => return Err(CopyError::Write(error)),
+            if self.writer.make_dir(&dir)? {
+                self.count_made()?;
             }
         }
         Ok(())
@@ -258,58 +291,6 @@ fn forbidden(what: &'static str, path: &Path) -> CopyError {
     })
 }
 
-/// The path in a pax header, if it has one.
-fn pax_path<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Vec<u8>>, CopyError> {
-    let bytes = read_header(entry, PAX_LIMIT)?;
-    for extension in PaxExtensions::new(&bytes) {
-        let extension = extension.map_err(CopyError::Read)?;
-        if extension.key_bytes() == b"path" {
-            return Ok(Some(extension.value_bytes().to_vec()));
-        }
-    }
-    Ok(None)
-}
-
-/// The path in GNU tar's header for long names, which ends it with a zero byte.
-fn gnu_name<R: Read>(entry: &mut Entry<'_, R>, limit: usize) -> Result<Vec<u8>, CopyError> {
-    if entry.size() > limit as u64 + 1 {
-        return Err(CopyError::Refused(UnpackError::PathTooLong(limit)));
-    }
-    let mut name = read_header(entry, limit as u64 + 1)?;
-    if name.last() == Some(&0) {
-        name.pop();
-    }
-    Ok(name)
-}
-
-/// An extended header, which must be read into memory whole.
-fn read_header<R: Read>(entry: &mut Entry<'_, R>, limit: u64) -> Result<Vec<u8>, CopyError> {
-    if entry.size() > limit {
-        return Err(CopyError::Refused(UnpackError::HeaderTooLarge(limit)));
-    }
-    let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).map_err(CopyError::Read)?;
-    Ok(bytes)
-}
-
-fn write_file(from: &mut impl Read, path: &Path) -> Result<(), CopyError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(CopyError::Write)?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = from.read(&mut buffer).map_err(CopyError::Read)?;
-        match buffer.get(..read) {
-            Some(chunk) if !chunk.is_empty() => file.write_all(chunk).map_err(CopyError::Write)?,
-            _ => return Ok(()),
-        }
-    }
-}
-
 fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..)
@@ -325,64 +306,6 @@ fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn damaged(error: io::Error) -> UnpackError {
     UnpackError::Damaged(error.to_string())
-}
-
-/// A reader that fails once more than `limit` bytes have come out of it, which ends zip bombs
-/// wherever in the archive they are.
-struct Bounded<R> {
-    inner: R,
-    limit: u64,
-    left: u64,
-    exceeded: bool,
-}
-
-impl<R: Read> Bounded<R> {
-    fn new(inner: R, limit: u64) -> Self {
-        Self {
-            inner,
-            limit,
-            left: limit,
-            exceeded: false,
-        }
-    }
-
-    fn explain(&self, error: CopyError) -> UnpackError {
-        match error {
-            CopyError::Refused(error) => error,
-            _ if self.exceeded => UnpackError::TooLarge(self.limit),
-            CopyError::Read(error) => damaged(error),
-            // Names that the file system does not take, or that stand in each other's way.
-            CopyError::Write(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidFilename
-                        | io::ErrorKind::InvalidInput
-                        | io::ErrorKind::AlreadyExists
-                        | io::ErrorKind::NotADirectory
-                        | io::ErrorKind::IsADirectory
-                ) =>
-            {
-                damaged(error)
-            }
-            CopyError::Write(error) => UnpackError::Storage(error),
-        }
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => {
-                self.left = left;
-                Ok(read)
-            }
-            None => {
-                self.exceeded = true;
-                Err(io::Error::other("more than allowed"))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

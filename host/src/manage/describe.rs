@@ -31,6 +31,8 @@ struct ReadyBody<'a> {
     /// Compiled code, which counts once for all the models that share it.
     code_bytes: u64,
     code_shared_by: usize,
+    /// Unpacked files.
+    disk_bytes: u64,
     /// The artifact's version in the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
@@ -98,6 +100,7 @@ fn ready(model: &Arc<Model>) -> Reply {
         idle_cells: usage.idle,
         code_bytes: loaded.code.bytes(),
         code_shared_by: Arc::strong_count(&loaded.code),
+        disk_bytes: loaded.disk_bytes(),
         version: origin.map(|origin| origin.version().0.as_str()),
         refresh_error: origin.and_then(|origin| origin.failure()),
     };

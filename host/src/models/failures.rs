@@ -62,9 +62,11 @@ impl Failures {
         now: Instant,
     ) {
         if lasts(error) {
+            // Too little time says more of the machine than of the model.
+            let slow = matches!(&**error, LoadError::Deadline(_));
             let failure = Failure {
                 error: error.clone(),
-                version: version.cloned(),
+                version: version.filter(|_| !slow).cloned(),
                 at: now,
                 asked_at: now,
             };
@@ -108,7 +110,10 @@ impl Failures {
 /// there at any moment, and what is busy now may be free the next.
 fn lasts(error: &LoadError) -> bool {
     match error {
-        LoadError::NotFound(_) | LoadError::Storage(_) | LoadError::Internal(_) => false,
+        LoadError::NotFound(_)
+        | LoadError::DiskFull(_)
+        | LoadError::Storage(_)
+        | LoadError::Internal(_) => false,
         LoadError::Repository(error) => !matches!(
             error,
             RepositoryError::NotFound(_)

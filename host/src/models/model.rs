@@ -37,10 +37,6 @@ impl Resident for Arc<Model> {
     fn in_use(&self) -> bool {
         self.users.load(Ordering::Acquire) > 0
     }
-
-    fn held(&self) -> u64 {
-        self.loaded.cells.usage().bytes
-    }
 }
 
 /// A model in use: as long as this lives it is not evicted.

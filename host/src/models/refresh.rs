@@ -10,10 +10,10 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant as Clock};
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::model::Model;
 use super::table::Entry;
@@ -57,10 +57,10 @@ struct Failure {
 }
 
 impl Origin {
-    /// A version that has just been fetched.
-    pub(super) fn new(name: ModelName, version: Version) -> Self {
+    /// A version that was the newest when the repository was asked, at `as_of`.
+    pub(super) fn new(name: ModelName, version: Version, as_of: Instant) -> Self {
         let state = State {
-            checked_at: Instant::now(),
+            checked_at: as_of,
             busy: false,
             failure: None,
         };
@@ -69,6 +69,11 @@ impl Origin {
             version,
             state: Mutex::new(state),
         }
+    }
+
+    /// The artifact's name in the repository.
+    pub fn name(&self) -> &ModelName {
+        &self.name
     }
 
     /// Its version.
@@ -249,7 +254,7 @@ impl Models {
     }
 
     fn swap(&self, old: &Arc<Model>, new: Arc<Model>) {
-        let (name, now) = (new.name.clone(), Instant::now());
+        let (name, now) = (new.name.clone(), Clock::now());
         let replaced = {
             let mut table = self.lock();
             match table.peek(&name) {

@@ -13,8 +13,6 @@ use lru::LruCache;
 pub trait Resident {
     /// Whether a request has it.
     fn in_use(&self) -> bool;
-    /// Bytes that letting it go would give back.
-    fn held(&self) -> u64;
 }
 
 /// What is known of a name.
@@ -117,12 +115,12 @@ impl<L, R: Resident> Table<L, R> {
         fallback.cloned()
     }
 
-    /// Bytes of all models that may go.
-    pub fn evictable(&self) -> u64 {
-        self.ready()
+    /// The models that may go, the least recently used first.
+    pub fn evictable(&self) -> impl Iterator<Item = &R> {
+        let models = self.ready().rev();
+        models
             .filter(|(name, model, _)| self.may_go(name, *model))
-            .map(|(_, model, _)| model.held())
-            .sum()
+            .map(|(_, model, _)| model)
     }
 
     /// The models that may not go, the least recently used first.
@@ -149,10 +147,6 @@ mod tests {
     impl Resident for Fake {
         fn in_use(&self) -> bool {
             self.in_use
-        }
-
-        fn held(&self) -> u64 {
-            10
         }
     }
 
@@ -190,11 +184,11 @@ mod tests {
         let begin = Instant::now();
         let mut table = table(&[("A", 0), ("b", 0), ("c", 0)], &["b"], begin);
         table.put("d".into(), Entry::Loading(()));
-        assert_eq!(table.evictable(), 10);
+        assert_eq!(table.evictable().count(), 1);
         assert_eq!(table.victim(begin).as_deref(), Some("c"));
         table.remove("c");
         assert_eq!(table.victim(begin), None);
-        assert_eq!(table.evictable(), 0);
+        assert_eq!(table.evictable().count(), 0);
         assert_eq!(table.loading(), 1);
     }
 

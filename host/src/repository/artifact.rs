@@ -3,6 +3,8 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 
+use tokio::time::Instant;
+
 use super::{RepositoryError, Version};
 
 /// One version of an artifact, open for reading. It stays readable and the same if the artifact is
@@ -12,16 +14,19 @@ pub struct Artifact {
     pub file: File,
     /// Which version it is.
     pub version: Version,
+    /// When the repository was asked and this was the newest version.
+    pub as_of: Instant,
     /// The file is the repository's own, which somebody may be writing to.
     in_place: bool,
 }
 
 impl Artifact {
     /// A private copy, which nobody changes.
-    pub(super) fn copy(file: File, version: Version) -> Self {
+    pub(super) fn copy(file: File, version: Version, as_of: Instant) -> Self {
         Self {
             file,
             version,
+            as_of,
             in_place: false,
         }
     }
@@ -31,6 +36,7 @@ impl Artifact {
         Self {
             file,
             version: version_of(metadata),
+            as_of: Instant::now(),
             in_place: true,
         }
     }

@@ -134,7 +134,11 @@ impl DirectoryRepository {
             let path = entry.path();
             let kind = entry.file_type()?;
             if kind.is_dir() && depth > 0 {
-                self.search(&path, depth - 1, found)?;
+                match self.search(&path, depth - 1, found) {
+                    // It was removed meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    result => result?,
+                }
             } else if (kind.is_file() || kind.is_symlink())
                 && let Ok(relative) = path.strip_prefix(&self.root)
                 && let Some(name) = relative.to_str()

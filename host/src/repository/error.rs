@@ -98,6 +98,12 @@ pub enum SetupFault {
     /// The bucket lies in another region.
     #[error("its bucket lies in another region; set AWS_REGION to it")]
     Region,
+    /// The server's certificate is from nobody whom the host trusts.
+    #[error(
+        "the host does not trust its server's certificate; name the file of the authority that made \
+         it in SSL_CERT_FILE"
+    )]
+    Certificate,
     /// The object is in an archive.
     #[error(
         "the artifact lies in an archive storage class; restore it or copy it to a standard one"

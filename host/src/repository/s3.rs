@@ -72,10 +72,21 @@ impl S3Repository {
         options: &RepositoryOptions,
         cache: Arc<ArtifactCache>,
     ) -> Result<Self, String> {
+        let client = client::connect(options).await?;
+        Ok(Self::new(client, bucket, prefix, options, cache))
+    }
+
+    fn new(
+        client: Client,
+        bucket: &str,
+        prefix: &str,
+        options: &RepositoryOptions,
+        cache: Arc<ArtifactCache>,
+    ) -> Self {
         let place = options.location.to_string();
         let endpoint = options.s3_endpoint.as_deref().unwrap_or_default();
-        Ok(Self {
-            client: client::connect(options).await?,
+        Self {
+            client,
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
             identity: format!("{endpoint} {place}"),
@@ -83,7 +94,7 @@ impl S3Repository {
             cache,
             downloads: Semaphore::new(options.downloads.min(Semaphore::MAX_PERMITS)),
             recent: Recent::new(options.revalidate_after),
-        })
+        }
     }
 
     /// The artifact `name`, from the cache if that is the newest.
@@ -118,8 +129,8 @@ impl S3Repository {
             let response = response.map_err(|refusal| refusal.into_error(name))?;
             return self.download(name, key, response, asked, progress).await;
         };
-        if self.recent.knows(name, &cached.etag) {
-            return Ok(artifact(cached));
+        if let Some(as_of) = self.recent.when(name, &cached.etag) {
+            return Ok(artifact(cached, as_of));
         }
         let asked = Instant::now();
         match self.get(name, Wanted::Newer(&cached.etag)).await {
@@ -131,7 +142,7 @@ impl S3Repository {
             }
             Err(Refusal::NotModified) => {
                 self.recent.note(name, &cached.etag, asked);
-                Ok(artifact(cached))
+                Ok(artifact(cached, asked))
             }
             Err(Refusal::Missing) => {
                 self.recent.forget(name);
@@ -162,7 +173,7 @@ impl S3Repository {
         });
         let cached = cached.await?.map_err(cache_error)?;
         self.recent.note(name, &cached.etag, asked);
-        Ok(artifact(cached))
+        Ok(artifact(cached, asked))
     }
 
     /// Compares what lies under `name` with `version`.
@@ -184,6 +195,11 @@ impl S3Repository {
         Ok(freshness)
     }
 
+    /// Has the next [`S3Repository::fetch`] of `name` ask S3.
+    pub(super) fn forget(&self, name: &ModelName) {
+        self.recent.forget(name);
+    }
+
     async fn head(
         &self,
         name: &ModelName,
@@ -195,7 +211,7 @@ impl S3Repository {
             // Not every server knows the condition.
             Ok(found) if found.e_tag() == Some(&version.0) => Ok(Freshness::Same),
             Ok(_) => Ok(Freshness::Changed),
-            Err(error) => match refusal(&error, Subject::Artifact(name), &self.place) {
+            Err(error) => match refusal(&error, Subject::Version(name), &self.place) {
                 Refusal::NotModified => Ok(Freshness::Same),
                 Refusal::Missing => Ok(Freshness::Gone),
                 refusal => Err(refusal.into_error(name)),
@@ -256,8 +272,8 @@ impl S3Repository {
     }
 }
 
-fn artifact(cached: Cached) -> Artifact {
-    Artifact::copy(cached.file, Version(cached.etag))
+fn artifact(cached: Cached, as_of: Instant) -> Artifact {
+    Artifact::copy(cached.file, Version(cached.etag), as_of)
 }
 
 async fn in_time<T>(
@@ -286,3 +302,6 @@ fn cache_error(error: CacheError) -> RepositoryError {
 fn interrupted() -> RepositoryError {
     RepositoryError::Io(io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests;

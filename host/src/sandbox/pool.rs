@@ -20,8 +20,9 @@ use super::{CellCode, Sandbox};
 use crate::budget::{Account, NoRoom};
 use crate::hooks::Request;
 
-/// Requests that may wait for a cell of one model, as multi-model-server's job queue has it.
-const QUEUE: usize = 100;
+/// Requests that may wait for a cell of one model. When a cold model is ready, all that waited for it
+/// come at once. What their bodies hold is bounded by `--request-memory`.
+const QUEUE: usize = 1000;
 
 /// The cells of one model.
 pub struct CellPool {

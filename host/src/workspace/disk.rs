@@ -23,6 +23,9 @@ use super::sealed::Sealed;
 /// bytes.
 const BLOCK: u64 = 4096;
 
+/// Bytes that are taken at a time by who does not know how much it will be.
+const STEP: u64 = 256 << 10;
+
 /// What a file of `len` bytes takes of the disk.
 pub fn on_disk(len: u64) -> u64 {
     len.div_ceil(BLOCK).saturating_mul(BLOCK)
@@ -33,7 +36,7 @@ pub fn on_disk(len: u64) -> u64 {
 pub enum DiskFull {
     /// More than the budget leaves.
     #[error(
-        "it needs {} of disk, the disk budget is {} (--disk-budget), of which loaded models and loads \
+        "it needs at least {} of disk, the disk budget is {} (--disk-budget), of which loaded models and loads \
          hold {}; unload models or raise the budget",
         ByteSize(*.needs), ByteSize(*.limit), ByteSize(*.held)
     )]
@@ -53,12 +56,25 @@ pub enum DiskFull {
     Device,
 }
 
-/// Whether `error` says that the file system has no more space.
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+impl DiskFull {
+    /// If `error` says that the file system has no more space.
+    pub fn from_io(error: &io::Error) -> Option<Self> {
+        use io::ErrorKind as K;
+        let full = [K::StorageFull, K::QuotaExceeded, K::FileTooLarge].contains(&error.kind());
+        full.then_some(Self::Device)
+    }
+
+    /// The same for who holds `own` bytes already of the `needs` in all.
+    fn of_all(self, needs: u64, own: u64) -> Self {
+        match self {
+            Self::Budget { limit, held, .. } => Self::Budget {
+                needs,
+                limit,
+                held: held.saturating_sub(own),
+            },
+            Self::Device => self,
+        }
+    }
 }
 
 /// The disk budget of a cache directory.
@@ -97,6 +113,13 @@ impl Disk {
         Ok(Arc::new(Self {
             ledger: Mutex::new(ledger),
         }))
+    }
+
+    /// No budget at all, for what lies outside of the cache directory.
+    pub fn unlimited() -> Arc<Self> {
+        Arc::new(Self {
+            ledger: Mutex::new(Ledger::new(u64::MAX)),
+        })
     }
 
     /// Bytes that are taken.
@@ -175,15 +198,34 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Takes `bytes` more. Blocks as [`Disk::reserve`] does.
+    /// Takes what is missing to hold `bytes`, and some more if that fits: for who does not know yet
+    /// how much it will be. Blocks as [`Disk::reserve`] does.
     ///
     /// # Errors
     ///
     /// [`DiskFull::Budget`]; what was held before is still held.
-    pub fn grow(&mut self, bytes: u64) -> Result<(), DiskFull> {
-        self.disk.take(bytes)?;
-        self.bytes = self.bytes.saturating_add(bytes);
-        Ok(())
+    pub fn cover(&mut self, bytes: u64) -> Result<(), DiskFull> {
+        let missing = bytes.saturating_sub(self.bytes);
+        if missing == 0 {
+            return Ok(());
+        }
+        let step = missing.max(STEP);
+        if self.disk.take(step).is_ok() {
+            self.bytes += step;
+            return Ok(());
+        }
+        match self.disk.take(missing) {
+            Ok(()) => {
+                self.bytes += missing;
+                Ok(())
+            }
+            Err(full) => Err(full.of_all(bytes, self.bytes)),
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Gives back what is more than `bytes`.
@@ -191,11 +233,6 @@ impl Reservation {
         let spare = self.bytes.saturating_sub(bytes);
         self.disk.lock().release(spare);
         self.bytes -= spare;
-    }
-
-    /// Bytes that are held.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// Runs `put`, which gives the finished file its name, and hands its bytes over: from now on the

@@ -34,6 +34,8 @@ pub enum Fault {
         /// S3's text for people.
         message: &'static str,
     },
+    /// The server is asked for all of the object, whatever the client wants of it.
+    NoRanges,
     /// No answer.
     HangUp,
 }

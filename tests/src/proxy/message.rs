@@ -54,8 +54,13 @@ impl Head {
 
     /// Sets a header that need not be there.
     pub fn set(&mut self, name: &str, to: &str) {
-        self.lines.retain(|line| value(line, name).is_none());
+        self.remove(name);
         self.lines.push(format!("{name}: {to}"));
+    }
+
+    /// Takes a header out.
+    pub fn remove(&mut self, name: &str) {
+        self.lines.retain(|line| value(line, name).is_none());
     }
 
     /// The head as it goes over the wire.

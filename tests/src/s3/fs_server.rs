@@ -1,7 +1,7 @@
 //! An S3 server in this process: s3s over a temporary directory. It verifies signatures.
 //!
-//! s3s-fs leaves out what AWS says of conditions and missing buckets, and a reader could see a new
-//! object with the old one's ETag; [`Strict`] makes up for it.
+//! s3s-fs leaves out what AWS says of conditions, missing buckets and encoded lists, and a reader
+//! could see a new object with the old one's ETag; [`Strict`] makes up for it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -74,12 +74,17 @@ struct Strict {
 }
 
 impl Strict {
-    /// What `If-Match` and `If-None-Match` ask for.
-    async fn check(&self, request: &S3Request<GetObjectInput>) -> S3Result<()> {
-        let (bucket, key) = (&request.input.bucket, &request.input.key);
+    /// What `If-Match` and `If-None-Match` ask for, and that there is such an object.
+    async fn check<T>(
+        &self,
+        request: &S3Request<T>,
+        object: (&str, &str),
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result<()> {
         let head = HeadObjectInput {
-            bucket: bucket.clone(),
-            key: key.clone(),
+            bucket: object.0.to_owned(),
+            key: object.1.to_owned(),
             ..HeadObjectInput::default()
         };
         let found = self.fs.head_object(same_request(request, head)).await?;
@@ -88,14 +93,26 @@ impl Strict {
             ETagCondition::Any => true,
             ETagCondition::ETag(wanted) => tag.as_ref().is_some_and(|tag| tag.weak_cmp(wanted)),
         };
-        if request.input.if_match.as_ref().is_some_and(|tag| !is(tag)) {
+        if if_match.is_some_and(|wanted| !is(wanted)) {
             return Err(s3_error!(PreconditionFailed));
         }
-        if request.input.if_none_match.as_ref().is_some_and(is) {
+        if if_none_match.is_some_and(is) {
             return Err(s3_error!(NotModified));
         }
         Ok(())
     }
+}
+
+/// A key as lists have it that were asked for with `encoding-type=url`.
+fn encoded(key: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
+            char::from(byte).to_string()
+        }
+        b' ' => "+".to_owned(),
+        byte => format!("%{byte:02X}"),
+    };
+    key.bytes().map(encode).collect()
 }
 
 /// A request for something else with the same credentials.
@@ -137,6 +154,28 @@ impl S3 for Strict {
         self.fs.put_object(request).await
     }
 
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.fs.create_multipart_upload(request).await
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        self.fs.upload_part(request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let _alone = self.writing.write().await;
+        self.fs.complete_multipart_upload(request).await
+    }
+
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
@@ -151,7 +190,10 @@ impl S3 for Strict {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         // The body is of an open file, so it stays what it is when the lock is gone.
         let _unchanged = self.writing.read().await;
-        self.check(&request).await?;
+        let input = &request.input;
+        let object = (&*input.bucket, &*input.key);
+        let (is, is_not) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.check(&request, object, is, is_not).await?;
         self.fs.get_object(request).await
     }
 
@@ -160,6 +202,10 @@ impl S3 for Strict {
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let _unchanged = self.writing.read().await;
+        let input = &request.input;
+        let object = (&*input.bucket, &*input.key);
+        let (is, is_not) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.check(&request, object, is, is_not).await?;
         self.fs.head_object(request).await
     }
 
@@ -168,6 +214,13 @@ impl S3 for Strict {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let _unchanged = self.writing.read().await;
-        self.fs.list_objects_v2(request).await
+        let mut listed = self.fs.list_objects_v2(request).await?;
+        let encoding = listed.output.encoding_type.as_ref();
+        if encoding.is_some_and(|encoding| encoding.as_str() == EncodingType::URL) {
+            for object in listed.output.contents.iter_mut().flatten() {
+                object.key = object.key.as_deref().map(encoded);
+            }
+        }
+        Ok(listed)
     }
 }

@@ -44,7 +44,7 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 fn read_value(model: &Value) -> Result<Forest> {
-    read(&serde_json::to_vec(model).unwrap())
+    read(&*serde_json::to_vec(model).unwrap())
 }
 
 /// The leaf that a row arrives at. The small model has only one tree, so that is its margin.

@@ -1,8 +1,13 @@
+use std::fs;
+use std::io::Write;
+use std::sync::Arc;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, Header};
 
 use super::*;
+use crate::workspace::disk::Disk;
 
 const LIMITS: UnpackLimits = UnpackLimits {
     total_bytes: 100_000,
@@ -44,8 +49,13 @@ fn unpack_bytes(bytes: &[u8]) -> (tempfile::TempDir, Result<(), UnpackError>) {
     file.write_all(bytes).unwrap();
     file.seek(SeekFrom::Start(0)).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let result = unpack(file, dir.path(), &LIMITS);
+    let mut room = disk(1 << 20).reserve(0).unwrap();
+    let result = unpack(file, dir.path(), &LIMITS, &mut room);
     (dir, result)
+}
+
+fn disk(budget: u64) -> Arc<Disk> {
+    Disk::open(Path::new("/"), Some(budget), Vec::new()).unwrap()
 }
 
 fn error_of(bytes: &[u8]) -> UnpackError {
@@ -170,6 +180,30 @@ fn a_directory_that_cannot_be_written_is_storage() {
     let mut artifact = tempfile::tempfile().unwrap();
     artifact.write_all(&ended(file(b"x"))).unwrap();
     artifact.seek(SeekFrom::Start(0)).unwrap();
-    let result = unpack(artifact, Path::new("/proc/no/such"), &LIMITS);
+    let mut room = disk(1 << 20).reserve(0).unwrap();
+    let result = unpack(artifact, Path::new("/proc/no/such"), &LIMITS, &mut room);
     assert!(matches!(result, Err(UnpackError::Storage(_))));
+}
+
+#[test]
+fn what_is_unpacked_is_under_the_disk_budget() {
+    let artifact = ended([file(b"a/b"), file(b"a/c"), file(b"model.wasm")].concat());
+    let unpacked = |budget| {
+        let disk = disk(budget);
+        let mut room = disk.reserve(0).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&artifact).unwrap();
+        file.rewind().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        unpack(file, dir.path(), &LIMITS, &mut room).map(|()| disk.used())
+    };
+    // Three files and a folder, a block each.
+    assert_eq!(unpacked(1 << 30).unwrap(), 4 * 4096);
+    assert_eq!(unpacked(4 * 4096).unwrap(), 4 * 4096);
+    let error = unpacked(4 * 4096 - 1).unwrap_err();
+    assert!(matches!(error, UnpackError::NoRoom(_)), "{error}");
+    assert!(
+        error.to_string().contains("needs at least 16.0 KiB"),
+        "{error}"
+    );
 }

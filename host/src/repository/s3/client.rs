@@ -10,6 +10,8 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::InterceptorContext;
+use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_s3::config::{ResponseChecksumValidation, SharedHttpClient};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
@@ -53,12 +55,31 @@ pub(super) async fn connect(options: &RepositoryOptions) -> Result<Client, Strin
     let settings = settings(http, endpoint).await?;
     let mut config = aws_sdk_s3::config::Builder::from(&settings)
         .force_path_style(options.s3_path_style)
+        .retry_classifier(TooManyRequests)
         // Downloads are checked by this crate, which knows how they resume.
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     if let Some(endpoint) = endpoint {
         config = config.endpoint_url(endpoint);
     }
     Ok(Client::from_conf(config.build()))
+}
+
+/// Makes the SDK try again after the status of some S3-compatible servers for what S3 calls
+/// `SlowDown`.
+#[derive(Debug)]
+struct TooManyRequests;
+
+impl ClassifyRetry for TooManyRequests {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(response) if response.status().as_u16() == 429 => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "too many requests"
+    }
 }
 
 async fn settings(http: SharedHttpClient, endpoint: Option<&str>) -> Result<SdkConfig, String> {

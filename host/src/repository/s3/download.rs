@@ -8,6 +8,7 @@
 use std::io;
 use std::time::Duration;
 
+use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -25,8 +26,11 @@ const BUFFER: usize = 1 << 20;
 /// A body without a byte for this long counts as cut.
 const STALL_LIMIT: Duration = Duration::from_secs(20);
 
-/// Attempts in a row that bring nothing.
+/// Attempts in a row that bring nothing worth the request.
 const FRUITLESS_LIMIT: u32 = 5;
+
+/// Bytes that are worth a request.
+const WORTHWHILE: u64 = 4096;
 
 /// Times that a download starts.
 const START_LIMIT: u32 = 4;
@@ -97,7 +101,7 @@ impl<'a> Download<'a> {
             if part.incoming.written() == object.size {
                 break;
             }
-            fruitless = match part.incoming.written() > before {
+            fruitless = match part.incoming.written() >= before + WORTHWHILE {
                 true => 0,
                 false => fruitless + 1,
             };
@@ -142,7 +146,7 @@ impl<'a> Download<'a> {
                     None
                 }
                 Ok(None) => Some("it ended".to_owned()),
-                Ok(Some(Err(error))) => Some(error.to_string()),
+                Ok(Some(Err(error))) => Some(DisplayErrorContext(error).to_string()),
                 Err(_) => Some("it stalled".to_owned()),
             };
             if part.incoming.written() + waiting as u64 > size {

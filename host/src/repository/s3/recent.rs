@@ -35,13 +35,11 @@ impl Recent {
         self.lock().remove(name);
     }
 
-    /// Whether `etag` was the newest of `name` a moment ago.
-    pub(super) fn knows(&self, name: &ModelName, etag: &str) -> bool {
+    /// When S3 was asked last and `etag` was the newest of `name`, if that was a moment ago.
+    pub(super) fn when(&self, name: &ModelName, etag: &str) -> Option<Instant> {
         let seen = self.lock();
-        let Some((known, asked)) = seen.get(name) else {
-            return false;
-        };
-        known == etag && asked.elapsed() < self.after
+        let (known, asked) = seen.get(name)?;
+        (known == etag && asked.elapsed() < self.after).then_some(*asked)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ModelName, (String, Instant)>> {
@@ -57,15 +55,15 @@ mod tests {
     fn an_answer_holds_for_its_version_and_time() {
         let name = ModelName::parse("m.tar.gz").unwrap();
         let recent = Recent::new(Duration::from_secs(60));
-        assert!(!recent.knows(&name, "1"));
+        assert!(recent.when(&name, "1").is_none());
         recent.note(&name, "1", Instant::now());
-        assert!(recent.knows(&name, "1"));
-        assert!(!recent.knows(&name, "2"));
+        assert!(recent.when(&name, "1").is_some());
+        assert!(recent.when(&name, "2").is_none());
         recent.forget(&name);
-        assert!(!recent.knows(&name, "1"));
+        assert!(recent.when(&name, "1").is_none());
 
         let always = Recent::new(Duration::ZERO);
         always.note(&name, "1", Instant::now());
-        assert!(!always.knows(&name, "1"));
+        assert!(always.when(&name, "1").is_none());
     }
 }

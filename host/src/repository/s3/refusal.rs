@@ -10,8 +10,10 @@ use crate::repository::{ModelName, Outage, RepositoryError, SetupFault};
 /// What S3 was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'a> {
-    /// An artifact, or something about it.
+    /// An artifact.
     Artifact(&'a ModelName),
+    /// Which version of an artifact there is. Answers to such a request (HEAD) carry no code.
+    Version(&'a ModelName),
     /// The list of artifacts.
     List,
 }
@@ -56,6 +58,7 @@ pub(super) fn refusal<E>(error: &SdkError<E>, subject: Subject<'_>, place: &str)
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
+    let detail = DisplayErrorContext(error).to_string();
     let refusal = match error.raw_response() {
         Some(response) => {
             let answer = Answer {
@@ -68,11 +71,12 @@ where
             };
             answered(&answer, subject, place)
         }
-        None if lacks_credentials(error) => Refusal::Fault(SetupFault::NoCredentials.into()),
+        None if lacks_credentials(error) => fault(SetupFault::NoCredentials),
+        // The type of this cause belongs to a library that is not used here otherwise.
+        None if detail.contains("invalid peer certificate") => fault(SetupFault::Certificate),
         None => Refusal::Fault(Outage::Unreachable.into()),
     };
     if let Refusal::Fault(fault) = &refusal {
-        let detail = DisplayErrorContext(error).to_string();
         tracing::warn!(repository = place, %fault, detail, "S3 did not do what it was asked");
     }
     refusal
@@ -83,9 +87,10 @@ fn answered(answer: &Answer<'_>, subject: Subject<'_>, place: &str) -> Refusal {
         (304, ..) => Refusal::NotModified,
         (412 | 416, ..) => Refusal::Replaced,
         (_, "NoSuchBucket" | "InvalidBucketName", _) => fault(SetupFault::NoBucket),
+        (404, _, Subject::Version(_)) => Refusal::Missing,
+        (404, code, Subject::Artifact(_)) if !code.is_empty() => Refusal::Missing,
         // A name that no object can have.
-        (404, _, Subject::Artifact(_))
-        | (_, "KeyTooLongError" | "XMinioInvalidObjectName", Subject::Artifact(_)) => {
+        (_, "KeyTooLongError" | "XMinioInvalidObjectName", Subject::Artifact(_)) => {
             Refusal::Missing
         }
         _ => Refusal::Fault(
@@ -103,9 +108,10 @@ fn fault(fault: SetupFault) -> Refusal {
 
 fn setup(answer: &Answer<'_>) -> Option<SetupFault> {
     Some(match answer.code {
-        "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
-            SetupFault::UnknownCredentials
-        }
+        "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "NotSignedUp"
+        | "UnrecognizedClientException" => SetupFault::UnknownCredentials,
         "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired" => {
             SetupFault::ExpiredCredentials
         }
@@ -118,7 +124,8 @@ fn setup(answer: &Answer<'_>) -> Option<SetupFault> {
         | "IllegalLocationConstraintException" => SetupFault::Region,
         _ => match answer.status {
             301 | 307 | 400 if answer.names_region => SetupFault::Region,
-            200..=399 => SetupFault::NotS3,
+            // S3 says what is missing.
+            200..=399 | 404 => SetupFault::NotS3,
             _ => return None,
         },
     })
@@ -143,7 +150,7 @@ fn outage(answer: &Answer<'_>) -> Option<Outage> {
 
 fn denied(status: u16, subject: Subject<'_>, place: &str) -> RepositoryError {
     match (status, subject) {
-        (403, Subject::Artifact(name)) => RepositoryError::Denied {
+        (403, Subject::Artifact(name) | Subject::Version(name)) => RepositoryError::Denied {
             name: name.to_string(),
             place: place.to_owned(),
         },
@@ -185,7 +192,6 @@ mod tests {
         assert_eq!(artifact(304, "NotModified"), Refusal::NotModified);
         assert_eq!(artifact(412, "PreconditionFailed"), Refusal::Replaced);
         assert_eq!(artifact(404, "NoSuchKey"), Refusal::Missing);
-        assert_eq!(artifact(404, ""), Refusal::Missing);
         assert_eq!(artifact(400, "KeyTooLongError"), Refusal::Missing);
         for (status, code, expected) in [
             (404, "NoSuchBucket", S::NoBucket),
@@ -197,6 +203,7 @@ mod tests {
             (400, "AuthorizationHeaderMalformed", S::Region),
             (403, "InvalidObjectState", S::Archived),
             (301, "", S::NotS3),
+            (404, "", S::NotS3),
             (400, "InvalidRequest", S::Refused(400)),
         ] {
             assert_eq!(artifact(status, code), fault(expected), "{status} {code}");
@@ -233,14 +240,19 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_code_may_say_where_the_bucket_is() {
+    fn answers_to_head_mean_what_they_can_without_a_code() {
         let name = ModelName::parse("m.tar.gz").unwrap();
-        let answer = Answer {
-            status: 301,
-            code: "",
-            names_region: true,
+        let version = |status, names_region| {
+            let answer = Answer {
+                status,
+                code: "",
+                names_region,
+            };
+            answered(&answer, Subject::Version(&name), "s3://bucket/")
         };
-        let refusal = answered(&answer, Subject::Artifact(&name), "s3://bucket/");
-        assert_eq!(refusal, fault(SetupFault::Region));
+        assert_eq!(version(404, false), Refusal::Missing);
+        assert_eq!(version(301, true), fault(SetupFault::Region));
+        assert_eq!(version(400, true), fault(SetupFault::Region));
+        assert_eq!(version(400, false), fault(SetupFault::Refused(400)));
     }
 }

@@ -30,6 +30,10 @@ pub fn act(action: &str) -> Result<String> {
             Ok("slept".to_owned())
         }
         "eat-memory" => eat_memory(),
+        "hold" => {
+            hold(number(rest)?);
+            Ok("held".to_owned())
+        }
         "try-memory" => Ok(try_memory(number(rest)?)),
         "print" => {
             println!("{rest}");
@@ -92,6 +96,11 @@ fn eat_memory() -> ! {
     loop {
         eaten.push(black_box(vec![1_u8; 1 << 20]));
     }
+}
+
+/// Takes so many mebibytes, touches them and never gives them back.
+fn hold(mebibytes: usize) {
+    std::mem::forget(black_box(vec![1_u8; mebibytes << 20]));
 }
 
 /// Asks for memory and takes no for an answer.
