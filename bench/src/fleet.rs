@@ -1,7 +1,7 @@
 //! A thousand XGBoost models that were trained for the benchmark (`train.py`), packed into artifacts.
 //!
-//! Ten thousand names are served: name number n stands for model n modulo a thousand. The host knows
-//! nothing of that, as each name has a version of its own.
+//! Ten thousand names are served: name number n stands for model n modulo a thousand. The host keeps
+//! models by name, and knows nothing of that.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
