@@ -46,7 +46,7 @@ impl Target {
     }
 }
 
-/// Serves one invocation, and counts it.
+/// Serves one invocation.
 ///
 /// # Errors
 ///
@@ -59,31 +59,15 @@ pub async fn invoke(
 ) -> Result<Reply, Error> {
     let begin = Instant::now();
     let end = begin + host.settings.limits.request_timeout;
-    let result = match guest_request(headers, body.bytes) {
-        Ok(request) => serve(host, target, request, end).await,
-        Err(error) => Err(error),
-    };
-    let metrics = &host.metrics;
-    metrics.invocations.inc();
-    let payload = match result {
-        Ok(invocation) => {
-            let in_hooks = invocation.times.total();
-            metrics.model_latency.observe(in_hooks.as_secs_f64());
-            let overhead = begin.elapsed().saturating_sub(in_hooks);
-            metrics.overhead_latency.observe(overhead.as_secs_f64());
-            invocation.payload
-        }
-        Err(error) => {
-            let count = match error.status().0.is_server_error() {
-                true => &metrics.errors_5xx,
-                false => &metrics.errors_4xx,
-            };
-            count.inc();
-            return Err(error);
-        }
-    };
+    let request = guest_request(headers, body.bytes)?;
+    let invocation = serve(host, target, request, end).await?;
+    let payload = invocation.payload;
     let charge = Account::new(&host.buffers).charge(payload.body.len() as u64);
-    response::payload(payload, charge.map_err(|_| Error::Overloaded)?)
+    let reply = response::payload(payload, charge.map_err(|_| Error::Overloaded)?)?;
+    let in_hooks = invocation.times.total();
+    let overhead = begin.elapsed().saturating_sub(in_hooks);
+    host.metrics.answered(in_hooks, overhead);
+    Ok(reply)
 }
 
 async fn serve(
@@ -131,7 +115,11 @@ async fn run(model: &Model, request: &Request, end: Instant) -> Result<Invocatio
 
 async fn resolve(host: &Host, target: Target, end: Instant) -> Result<Arc<Model>, Error> {
     let name = match target {
-        Target::Loaded(name) => return Ok(host.models.get_or_wait(&name, end).await?),
+        Target::Loaded(name) => {
+            let model = host.models.get_or_wait(&name, end).await?;
+            host.metrics.cache_hits.inc();
+            return Ok(model);
+        }
         Target::Named(Some(name)) => name,
         Target::Named(None) => only_model(host).await?,
     };

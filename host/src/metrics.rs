@@ -7,6 +7,9 @@
 
 mod readings;
 
+use std::time::Duration;
+
+use hyper::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, Opts, Registry, TextEncoder};
 
@@ -31,15 +34,15 @@ const LOAD_BUCKETS: &[f64] = &[
 pub struct Metrics {
     registry: Registry,
     /// Requests to a model, by any route: `Invocations`.
-    pub invocations: IntCounter,
+    invocations: IntCounter,
     /// Those of them that were answered with a status from 400 to 499: `Invocation4XXErrors`.
-    pub errors_4xx: IntCounter,
+    errors_4xx: IntCounter,
     /// Those of them that were answered with a status from 500: `Invocation5XXErrors`.
-    pub errors_5xx: IntCounter,
+    errors_5xx: IntCounter,
     /// Time in the three hooks, of requests without error: `ModelLatency`.
-    pub model_latency: Histogram,
+    model_latency: Histogram,
     /// All other time of such a request, from its headers to its answer: `OverheadLatency`.
-    pub overhead_latency: Histogram,
+    overhead_latency: Histogram,
     /// Requests whose model was loaded: `ModelCacheHit` is their part of all.
     pub cache_hits: IntCounter,
     /// Requests whose model had to be loaded first.
@@ -124,6 +127,22 @@ impl Metrics {
             load_failures: counter("load_failures_total", "Loads that failed.")?,
             registry,
         })
+    }
+
+    /// Counts a request to a model by the status of its answer.
+    pub fn invoked(&self, status: StatusCode) {
+        self.invocations.inc();
+        if status.is_client_error() {
+            self.errors_4xx.inc();
+        } else if status.is_server_error() {
+            self.errors_5xx.inc();
+        }
+    }
+
+    /// Counts the times of a request that was answered without error.
+    pub fn answered(&self, in_hooks: Duration, overhead: Duration) {
+        self.model_latency.observe(in_hooks.as_secs_f64());
+        self.overhead_latency.observe(overhead.as_secs_f64());
     }
 
     /// Everything, with what was read just now.

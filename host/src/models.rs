@@ -1,11 +1,11 @@
 //! The models by name: loading, ready, or not here.
 //!
-//! Invariants. A name has at most one entry in the [`table`]. Loads run in tasks of their own, so a
+//! Invariants. A name has at most one entry in the `table`. Loads run in tasks of their own, so a
 //! caller who leaves strands nobody; all who want the same cold model wait for the same task. A
-//! failed load leaves no entry, but is remembered for a moment ([`failures`]). A model ends when
+//! failed load leaves no entry, but is remembered for a moment (`failures`). A model ends when
 //! the table and every request have let go of it; [`Models::unload`] waits for that. Who needs memory
-//! that is not free has the least recently used models go ([`evict`]); newer versions take the
-//! place of older ones ([`refresh`]); pinned models stay ([`pins`]).
+//! that is not free has the least recently used models go (`evict`); newer versions take the
+//! place of older ones (`refresh`); pinned models stay (`pins`).
 
 mod evict;
 mod failures;

@@ -127,7 +127,7 @@ pub fn error(error: &Error) -> Reply {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         // The rest of the body is not read, so nothing more can come over this connection.
-        Error::BodyTooLarge(_) | Error::BodyTimeout | Error::Stopping => {
+        Error::BodyTooLarge(_) | Error::BodyTimeout | Error::Overloaded | Error::Stopping => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}

@@ -163,15 +163,31 @@ impl Service {
                 manage::load(host, headers, query, &body.bytes).await
             }
             Route::Invocations => {
-                let target = Target::of_invocation(headers, query)?;
-                let body = self.read(headers, body).await?;
-                invoke(host, target, headers, body).await
+                let target = Target::of_invocation(headers, query);
+                self.invoke(target, headers, body).await
             }
-            Route::Invoke(name) => {
-                let body = self.read(headers, body).await?;
-                invoke(host, Target::Loaded(name), headers, body).await
-            }
+            Route::Invoke(name) => self.invoke(Ok(Target::Loaded(name)), headers, body).await,
         }
+    }
+
+    /// A request to a model, counted however it ends.
+    async fn invoke(
+        &self,
+        target: Result<Target, Error>,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Reply, Error> {
+        let result = async {
+            let target = target?;
+            let body = self.read(headers, body).await?;
+            invoke(&self.host, target, headers, body).await
+        };
+        let result = result.await;
+        self.host.metrics.invoked(match &result {
+            Ok(reply) => reply.status(),
+            Err(error) => error.status().0,
+        });
+        result
     }
 
     /// The whole body, within the limits of size and time.
@@ -190,7 +206,7 @@ impl Service {
             .map_err(|_| Error::Overloaded)?;
         let read = timeout(time, collect(&mut body, limit, &mut charge)).await;
         let result = read.unwrap_or(Err(Error::BodyTimeout));
-        if let Err(Error::BodyTooLarge(_)) = result {
+        if let Err(Error::BodyTooLarge(_) | Error::Overloaded) = result {
             discard(&mut body).await;
         }
         result.map(|bytes| RequestBody {

@@ -190,6 +190,73 @@ fn a_load_waits_for_a_model_in_use_to_be_done() {
     assert_eq!(loaded(&server), ["b.tar.gz"]);
 }
 
+/// A model that has a cell waits for it rather than fail for want of a second one, and waiting holds up
+/// nobody, not even on a single thread.
+#[test]
+fn a_second_cell_that_does_not_fit_is_waited_for() {
+    for platform in ["false", "true"] {
+        let server = Setup::new()
+            .artifact("a.tar.gz", misbehave_at_load("hold 20"))
+            .flags(&["--memory-budget", "30MiB", "--cells-per-model", "2"])
+            .env("TOKIO_WORKER_THREADS", "1")
+            .env("SAGEMAKER_MULTI_MODEL", platform)
+            .start();
+        load(&server, "a", "a.tar.gz").ok();
+        let invoke = |body: &str| server.call("POST", "/models/a/invoke").body(body).send();
+        thread::scope(|scope| {
+            let first = scope.spawn(|| invoke("predict:sleep 1500").ok());
+            eventually("the request runs", || {
+                server.get("/models/a").json()["idleCells"] == 0
+            });
+            let second = scope.spawn(|| invoke("").ok());
+            for _ in 0..20 {
+                assert_eq!(server.get("/ping").ok(), "");
+            }
+            first.join().unwrap();
+            second.join().unwrap();
+        });
+        assert_eq!(server.get("/models/a").json()["cells"], 1);
+    }
+}
+
+#[test]
+fn a_new_version_that_finds_no_room_is_tried_again() {
+    let flags = [
+        "--memory-budget",
+        "60MiB",
+        "--cells-per-model",
+        "1",
+        "--revalidate-after",
+        "200ms",
+    ];
+    let server = models_of_20_mib(&["a", "b"], &flags);
+    for name in ["a.tar.gz", "b.tar.gz"] {
+        server.invoke(name, "").ok();
+    }
+    let version = |server: &Server| {
+        let reply = server.get("/models/a.tar.gz").json();
+        reply["version"].as_str().unwrap().to_owned()
+    };
+    let old = version(&server);
+    thread::scope(|scope| {
+        scope.spawn(|| server.invoke("b.tar.gz", "predict:sleep 7000").ok());
+        eventually("the request runs", || {
+            server.get("/models/b.tar.gz").json()["idleCells"] == 0
+        });
+        server.add("a.tar.gz", misbehave_at_load("hold 20"));
+        eventually("the failure is shown", || {
+            let error = server.get("/models/a.tar.gz").json()["refreshError"].take();
+            error
+                .as_str()
+                .is_some_and(|error| error.contains("memory budget"))
+        });
+        assert_eq!(server.invoke("a.tar.gz", "").ok(), "ok");
+        assert_eq!(version(&server), old);
+    });
+    eventually("the new version is there", || version(&server) != old);
+    assert_eq!(server.invoke("a.tar.gz", "").ok(), "ok");
+}
+
 #[test]
 fn code_counts_once_for_all_models_that_share_it() {
     let server = Setup::new()

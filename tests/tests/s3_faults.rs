@@ -325,3 +325,22 @@ fn many_requests_in_an_outage_are_few_for_s3() {
     let tries = bench.proxy.seen(ANY, PLAIN).len();
     assert!(tries <= 3 * loads, "{tries} for {loads} loads");
 }
+
+/// The answer to HEAD has no body, so a proxy on the way may have given it. What is loaded stays until
+/// S3 itself says which key it does not have.
+#[test]
+fn a_404_that_is_not_s3s_takes_no_model_away() {
+    let bench = Bench::new(&["--revalidate-after", "200ms"]);
+    bench.answers();
+    let nobody = Fault::answer(404, "", "not here");
+    bench.proxy.always("HEAD", PLAIN, nobody);
+    eventually("the server has asked several times", || {
+        bench.answers();
+        bench.proxy.seen("HEAD", PLAIN).len() > 3
+    });
+    bench.proxy.heal();
+    bench.store.delete(PLAIN);
+    eventually("the model is gone", || {
+        ask(&bench.server, PLAIN).status == 404
+    });
+}

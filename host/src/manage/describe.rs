@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 use hyper::StatusCode;
 use serde::Serialize;
 
+use crate::budget::{CELL_BYTES, MODEL_BYTES};
 use crate::error::Error;
 use crate::host::Host;
 use crate::load::progress::{Progress, Stage};
@@ -24,8 +25,10 @@ struct ReadyBody<'a> {
     errors: u64,
     /// Time in each hook, summed over the invocations without error.
     hook_microseconds: HookMicros,
-    /// Linear memories, tables and what the host keeps for the model's cells.
+    /// What the model holds of the memory budget beside code: the next, and what the host keeps.
     memory_bytes: u64,
+    /// Linear memories and tables of all cells.
+    linear_memory_bytes: u64,
     cells: usize,
     idle_cells: usize,
     /// Compiled code, which counts once for all the models that share it.
@@ -96,6 +99,9 @@ fn ready(model: &Arc<Model>) -> Reply {
             output_fn: stats.times.output_fn.as_micros(),
         },
         memory_bytes: usage.bytes,
+        linear_memory_bytes: usage
+            .bytes
+            .saturating_sub(MODEL_BYTES + usage.cells as u64 * CELL_BYTES),
         cells: usage.cells,
         idle_cells: usage.idle,
         code_bytes: loaded.code.bytes(),

@@ -213,9 +213,24 @@ impl S3Repository {
             Ok(_) => Ok(Freshness::Changed),
             Err(error) => match refusal(&error, Subject::Version(name), &self.place) {
                 Refusal::NotModified => Ok(Freshness::Same),
-                Refusal::Missing => Ok(Freshness::Gone),
+                Refusal::Missing => self.confirm_missing(name, version).await,
                 refusal => Err(refusal.into_error(name)),
             },
+        }
+    }
+
+    /// An answer to HEAD has no body, so a 404 may be of anybody: a bucket that is gone, or a proxy.
+    /// Models go for it only if S3 itself says which key it does not have.
+    async fn confirm_missing(
+        &self,
+        name: &ModelName,
+        version: &Version,
+    ) -> Result<Freshness, RepositoryError> {
+        match self.get(name, Wanted::Newer(&version.0)).await {
+            Ok(_) => Ok(Freshness::Changed),
+            Err(Refusal::NotModified) => Ok(Freshness::Same),
+            Err(Refusal::Missing) => Ok(Freshness::Gone),
+            Err(refusal) => Err(refusal.into_error(name)),
         }
     }
 

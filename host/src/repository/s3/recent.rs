@@ -1,19 +1,23 @@
 //! Which versions were the newest a moment ago, so that S3 need not be asked again.
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lru::LruCache;
 use tokio::time::Instant;
 
 use crate::repository::ModelName;
 
-/// What S3 said lately. It grows with the number of artifacts, for callers only name what there is.
+/// Names that are remembered. Forgetting one costs a request.
+const NAMES: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+
+/// What S3 said lately.
 #[derive(Debug)]
 pub(super) struct Recent {
     /// For how long an answer holds.
     after: Duration,
-    seen: Mutex<HashMap<ModelName, (String, Instant)>>,
+    seen: Mutex<LruCache<ModelName, (String, Instant)>>,
 }
 
 impl Recent {
@@ -21,28 +25,33 @@ impl Recent {
     pub(super) fn new(after: Duration) -> Self {
         Self {
             after,
-            seen: Mutex::default(),
+            seen: Mutex::new(LruCache::new(NAMES)),
         }
     }
 
     /// `etag` was the newest of `name` when S3 was asked, which began at `asked`.
+    /// What was asked later counts, whatever is answered first.
     pub(super) fn note(&self, name: &ModelName, etag: &str, asked: Instant) {
-        self.lock().insert(name.clone(), (etag.to_owned(), asked));
+        let mut seen = self.lock();
+        let later = seen.peek(name).is_some_and(|(_, known)| *known > asked);
+        if !later {
+            seen.put(name.clone(), (etag.to_owned(), asked));
+        }
     }
 
     /// The next one who needs `name` must ask.
     pub(super) fn forget(&self, name: &ModelName) {
-        self.lock().remove(name);
+        self.lock().pop(name);
     }
 
     /// When S3 was asked last and `etag` was the newest of `name`, if that was a moment ago.
     pub(super) fn when(&self, name: &ModelName, etag: &str) -> Option<Instant> {
         let seen = self.lock();
-        let (known, asked) = seen.get(name)?;
+        let (known, asked) = seen.peek(name)?;
         (known == etag && asked.elapsed() < self.after).then_some(*asked)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ModelName, (String, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<ModelName, (String, Instant)>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -288,6 +288,9 @@ async fn a_version_is_compared() {
         object("200 OK", FOO, "", 0),
         object("200 OK", BAR, "", 0),
         answer("404 Not Found", ""),
+        answer("404 Not Found", "<Error><Code>NoSuchKey</Code></Error>"),
+        answer("404 Not Found", ""),
+        answer("304 Not Modified", ""),
         answer("403 Forbidden", ""),
     ])
     .await;
@@ -297,7 +300,9 @@ async fn a_version_is_compared() {
     assert_eq!(check().await, Ok(Freshness::Same));
     assert_eq!(check().await, Ok(Freshness::Same));
     assert_eq!(check().await, Ok(Freshness::Changed));
+    // A 404 to HEAD is confirmed by GET, whose answer says what is missing.
     assert_eq!(check().await, Ok(Freshness::Gone));
+    assert_eq!(check().await, Ok(Freshness::Same));
     let error = check().await.unwrap_err();
     assert!(matches!(error, RepositoryError::Denied { .. }), "{error}");
 }
