@@ -129,7 +129,6 @@ impl ArtifactCache {
             sha256,
             room,
         } = incoming;
-        file.as_file().sync_data()?;
         let opened = File::open(file.path())?;
         let seal = serde_json::to_vec(&Seal {
             format: FORMAT,
