@@ -8,7 +8,7 @@
 //! - [`invoke`]: an invocation from target model to reply; [`manage`]: the model-management API
 //! - [`repository`]: names and where artifacts lie, a directory or an S3 bucket
 //! - [`models`]: models by name; joins concurrent loads, evicts, keeps up to date
-//! - [`budget`]: the memory that models hold together
+//! - [`budget`]: the memory that models hold together; [`allocator`]: what is freed is given back
 //! - [`load`]: unpack, compile, first cell; [`workspace`]: its place on disk
 //! - [`sandbox`]: the engine, what guests may call, cells and their pool
 //! - [`hooks`]: the contract with guests
@@ -16,6 +16,7 @@
 //! - [`metrics`], [`monitor`]: what operators watch; [`telemetry`]: log lines
 //! - [`commands`]: the binary's commands
 
+pub mod allocator;
 pub mod budget;
 pub mod commands;
 pub mod config;

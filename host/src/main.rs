@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use modelcell::allocator;
 use modelcell::commands::Cli;
 
 fn main() -> ExitCode {
+    allocator::keep_little();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

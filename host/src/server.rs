@@ -255,6 +255,9 @@ async fn collect(body: &mut Incoming, limit: u64, charge: &mut Charge) -> Result
         } else {
             all.extend_from_slice(&std::mem::take(&mut first));
             all.extend_from_slice(&data);
+            // A buffer that grows takes more than it holds.
+            let spare = (all.capacity() as u64).saturating_sub(charge.bytes());
+            charge.grow(spare).map_err(|_| Error::Overloaded)?;
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::allocator;
 use crate::workspace::disk::{Disk, on_disk};
 use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
 
@@ -30,7 +31,7 @@ pub const ENDINGS: Endings = Endings {
 };
 
 /// Changes with the files' layout.
-const FORMAT: &[u8] = b"modelcell code 1\n";
+const FORMAT: &[u8] = b"modelcell code 2\n";
 
 /// Why a component cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +121,8 @@ impl CodeCache {
             None => from_memory(engine, &code)?,
         };
         drop(code);
-        release_memory();
+        // Hundreds of megabytes for a large component.
+        allocator::give_back();
         Ok(component)
     }
 
@@ -131,9 +133,7 @@ impl CodeCache {
     /// The entry's code if it is there and undamaged.
     fn load(&self, entry: &Sealed, engine: &Engine) -> Option<Component> {
         let (mut code, expected) = self.disk.find(entry)?;
-        let mut hasher = Sha256::new();
-        io::copy(&mut code, &mut hasher).ok()?;
-        if hex(&hasher.finalize()).as_bytes() != expected {
+        if digest(entry, &mut code).ok()?.as_bytes() != expected {
             tracing::warn!("compiled code in the cache is damaged; it is compiled again");
             return None;
         }
@@ -152,7 +152,7 @@ impl CodeCache {
 
     /// Writes the code, then the digest, each by renaming a finished file.
     fn store(&self, entry: &Sealed, code: &[u8]) -> io::Result<()> {
-        let digest = hex(&Sha256::digest(code));
+        let digest = digest(entry, code)?;
         let bytes = on_disk(code.len() as u64) + on_disk(digest.len() as u64);
         let room = self.disk.reserve(bytes).map_err(io::Error::other)?;
         let code = write_unnamed(code, &self.scratch)?;
@@ -161,14 +161,13 @@ impl CodeCache {
     }
 }
 
-/// Gives what the compiler has freed back to the system. It takes hundreds of megabytes for a large
-/// component, and glibc would keep most of that for later.
-fn release_memory() {
-    // SAFETY: the function may be called at any time, from any thread.
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    unsafe {
-        libc::malloc_trim(0);
-    }
+/// What the seal of `entry` says of its code. It is of the entry's name as well, so that one entry's
+/// files are no other's.
+fn digest(entry: &Sealed, mut code: impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    hasher.update(entry.key());
+    io::copy(&mut code, &mut hasher)?;
+    Ok(hex(&hasher.finalize()))
 }
 
 fn from_memory(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {

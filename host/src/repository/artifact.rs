@@ -16,8 +16,9 @@ pub struct Artifact {
     pub version: Version,
     /// When the repository was asked and this was the newest version.
     pub as_of: Instant,
-    /// The file is the repository's own, which somebody may be writing to.
-    in_place: bool,
+    /// Size and time of the last write, if the file is the repository's own, which somebody may be
+    /// writing to.
+    in_place: Option<Written>,
 }
 
 impl Artifact {
@@ -27,7 +28,7 @@ impl Artifact {
             file,
             version,
             as_of,
-            in_place: false,
+            in_place: None,
         }
     }
 
@@ -37,7 +38,7 @@ impl Artifact {
             file,
             version: version_of(metadata),
             as_of: Instant::now(),
-            in_place: true,
+            in_place: Some(written(metadata)),
         }
     }
 
@@ -47,25 +48,35 @@ impl Artifact {
     ///
     /// [`RepositoryError::Changing`] if somebody wrote to it meanwhile.
     pub fn verify(&self) -> Result<(), RepositoryError> {
-        if !self.in_place {
+        let Some(before) = self.in_place else {
             return Ok(());
-        }
+        };
         match self.file.metadata() {
-            Ok(metadata) if version_of(&metadata) == self.version => Ok(()),
+            Ok(metadata) if written(&metadata) == before => Ok(()),
             _ => Err(RepositoryError::Changing),
         }
     }
+}
+
+/// Bytes, and seconds and nanoseconds of the last write.
+type Written = (u64, i64, i64);
+
+fn written(metadata: &Metadata) -> Written {
+    (metadata.size(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 /// The version of a file: another file under the same name has another inode, and a file that is
 /// written to another size or time.
 pub(super) fn version_of(metadata: &Metadata) -> Version {
     Version(format!(
-        "{:x}-{:x}-{:x}-{:x}.{:x}",
+        "{:x}-{:x}-{:x}-{:x}.{:x}-{:x}.{:x}",
         metadata.dev(),
         metadata.ino(),
         metadata.size(),
         metadata.mtime(),
-        metadata.mtime_nsec()
+        metadata.mtime_nsec(),
+        // The time of the change itself, which a copy that keeps times cannot keep.
+        metadata.ctime(),
+        metadata.ctime_nsec()
     ))
 }

@@ -25,7 +25,7 @@ pub const ENDINGS: Endings = Endings {
 };
 
 /// Changes with the layout of names and seals; entries of other formats count as none.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bytes that are set aside for a seal.
 const SEAL_SIZE: u64 = 4096;
@@ -34,6 +34,7 @@ const SEAL_SIZE: u64 = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Seal {
     format: u32,
+    key: String,
     etag: String,
     size: u64,
     sha256: String,
@@ -85,7 +86,7 @@ impl ArtifactCache {
     pub fn find(&self, key: &CacheKey) -> Option<Cached> {
         let entry = self.entry(key);
         let (mut file, seal) = self.disk.find(&entry)?;
-        match check(&mut file, &seal) {
+        match check(key, &mut file, &seal) {
             Ok(etag) => Some(Cached { file, etag }),
             Err(error) => {
                 tracing::warn!(%error, "an artifact in the cache is damaged; it is fetched again");
@@ -132,6 +133,7 @@ impl ArtifactCache {
         let opened = File::open(file.path())?;
         let seal = serde_json::to_vec(&Seal {
             format: FORMAT,
+            key: key.0.clone(),
             etag: etag.to_owned(),
             size: written,
             sha256: hex(&sha256.finalize()),
@@ -208,13 +210,14 @@ impl Incoming {
     }
 }
 
-/// Whether `file`, which is left at its beginning, is the one that was sealed; its ETag.
-fn check(file: &mut File, seal: &[u8]) -> io::Result<String> {
+/// Whether `file`, which is left at its beginning, is the one that was sealed as `key`; its ETag.
+fn check(CacheKey(key): &CacheKey, file: &mut File, seal: &[u8]) -> io::Result<String> {
     let seal: Seal = serde_json::from_slice(seal)?;
     let mut hash = Sha256::new();
     // No more than should be there, however large the file is.
     let read = io::copy(&mut (&*file).take(seal.size.saturating_add(1)), &mut hash)?;
-    if seal.format != FORMAT || read != seal.size || hex(&hash.finalize()) != seal.sha256 {
+    let ours = seal.format == FORMAT && seal.key == *key;
+    if !ours || read != seal.size || hex(&hash.finalize()) != seal.sha256 {
         return Err(io::Error::other("it is not what was fetched"));
     }
     file.rewind()?;

@@ -108,14 +108,12 @@ impl DirectoryRepository {
             .map_err(|e| RepositoryError::Io(e.kind()))?;
         names.retain(|name| after.is_none_or(|after| name.as_str() > after));
         names.sort_unstable();
-        let more = names.len() > limit;
-        names.truncate(limit);
         // What has gone in the meantime, or leads out of the repository, is not listed.
-        let artifacts = names.into_iter().filter_map(|name| self.listed(name));
-        Ok(Listing {
-            artifacts: artifacts.collect(),
-            more,
-        })
+        let listed = names.into_iter().filter_map(|name| self.listed(name));
+        let mut artifacts: Vec<_> = listed.take(limit.saturating_add(1)).collect();
+        let more = artifacts.len() > limit;
+        artifacts.truncate(limit);
+        Ok(Listing { artifacts, more })
     }
 
     fn listed(&self, name: ModelName) -> Option<Listed> {
@@ -198,6 +196,8 @@ mod tests {
         for name in ["b.tar.gz", "a/m.tar.gz", "README.md", "c.wasm"] {
             std::fs::write(dir.path().join(name), "x").unwrap();
         }
+        // A link that leads nowhere takes nobody's place.
+        std::os::unix::fs::symlink("nowhere", dir.path().join("a.tar.gz")).unwrap();
         let page = |after, limit| {
             let listing = repository.list(after, limit).unwrap();
             let names = listing.artifacts.iter().map(|a| a.name.to_string());

@@ -50,6 +50,12 @@ impl Sealed {
         Some((File::open(&self.body).ok()?, seal))
     }
 
+    /// The name that the two files share.
+    pub fn key(&self) -> &[u8] {
+        let stem = self.body.file_stem().unwrap_or_default();
+        stem.as_encoded_bytes()
+    }
+
     /// Puts two finished files in the place of what is there.
     ///
     /// # Errors
@@ -106,7 +112,11 @@ pub fn scan(dir: &Path, endings: Endings) -> io::Result<Vec<(Sealed, u64, System
                 on_disk(body.len()) + on_disk(seal.len()),
                 body.modified().unwrap_or(SystemTime::UNIX_EPOCH),
             )),
-            (Ok(half), Err(_)) | (Err(_), Ok(half)) if is_old(&half) => file.remove()?,
+            (Ok(half), Err(_)) | (Err(_), Ok(half)) if is_old(&half) => {
+                if let Err(error) = file.remove() {
+                    tracing::warn!(%error, "something in the cache is not of the cache, and stays");
+                }
+            }
             _ => {}
         }
     }
