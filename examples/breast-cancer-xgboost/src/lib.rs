@@ -30,7 +30,9 @@ impl Model for BreastCancer {
 
     fn model_fn(model_dir: &Path) -> Result<Self> {
         let file = File::open(model_dir.join("model.json")).context("model.json")?;
-        let forest = saved::read(BufReader::new(file)).context("model.json")?;
+        // Each read is a call out of the cell, so they had better be few.
+        let file = BufReader::with_capacity(64 << 10, file);
+        let forest = saved::read(file).context("model.json")?;
         Ok(Self { forest })
     }
 
