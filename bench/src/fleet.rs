@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tar::{Builder, Header};
 
 use crate::client::Answer;
+use crate::subject::Subject;
 
 /// How many names there are.
 pub const NAMES: usize = 10_000;
@@ -25,7 +26,7 @@ const TOLERANCE: f32 = 1e-6;
 pub struct Fleet {
     /// What `train.py` wrote.
     pub trained: PathBuf,
-    /// Where the artifacts are.
+    /// Where the artifacts are, or the only one.
     artifacts: PathBuf,
     /// The bytes of the component that each artifact carries.
     pub component_bytes: u64,
@@ -41,6 +42,13 @@ pub struct Shape {
     pub bytes: f64,
     /// Of all trees.
     pub nodes: f64,
+}
+
+/// What the example's library predicts.
+#[derive(Deserialize)]
+struct Expected {
+    inputs: Vec<Vec<Option<f64>>>,
+    predictions: Vec<[f32; 1]>,
 }
 
 /// A request and the right answer.
@@ -74,6 +82,39 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// The model of the XGBoost example alone, under all names.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what failed.
+    pub fn of_example(subject: &Subject) -> Result<Self, String> {
+        let expected: Expected = read_json(&subject.expected)?;
+        let row = expected.inputs.into_iter().next();
+        let prediction = expected.predictions.into_iter().next();
+        let ([probability], Some(row)) = (prediction.unwrap_or([f32::NAN]), row) else {
+            return Err("the example expects nothing".into());
+        };
+        let model = fs::metadata(subject.model_dir.join("model.json"));
+        Ok(Self {
+            trained: subject.model_dir.clone(),
+            artifacts: subject.artifact.clone(),
+            component_bytes: fs::metadata(&subject.component)
+                .map_err(|e| e.to_string())?
+                .len(),
+            shape: Shape {
+                bytes: model.map_err(|e| e.to_string())?.len() as f64,
+                nodes: f64::NAN,
+            },
+            cases: vec![Case {
+                row: row
+                    .into_iter()
+                    .map(|value| value.unwrap_or(f64::NAN))
+                    .collect(),
+                probability,
+            }],
+        })
+    }
+
     /// How many distinct models there are.
     pub fn models(&self) -> usize {
         self.cases.len()
@@ -81,6 +122,9 @@ impl Fleet {
 
     /// The artifact of a name.
     pub fn artifact(&self, number: usize) -> PathBuf {
+        if self.models() == 1 {
+            return self.artifacts.clone();
+        }
         let model = number % self.models().max(1);
         self.artifacts.join(format!("{model:04}.tar.gz"))
     }

@@ -11,6 +11,10 @@ pub const NAME: &str = "breast-cancer-xgboost";
 pub struct Subject {
     /// The component.
     pub component: PathBuf,
+    /// The artifact.
+    pub artifact: PathBuf,
+    /// What XGBoost predicts.
+    pub expected: PathBuf,
     /// Its data files.
     pub model_dir: PathBuf,
     /// One row of features, as CSV.
@@ -33,6 +37,8 @@ impl Subject {
         let row = std::fs::read(example.join("request.csv")).map_err(|e| e.to_string())?;
         Ok(Self {
             component,
+            artifact: top.join(format!("target/repository/{NAME}.tar.gz")),
+            expected: example.join("expected.json"),
             model_dir: example.join("model"),
             row,
         })

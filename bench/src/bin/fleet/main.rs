@@ -42,17 +42,23 @@ struct Stage {
 fn run() -> Result<(), String> {
     let parts: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
-    let fleet = Arc::new(Fleet::prepare(&Subject::find()?.component)?);
+    let subject = Subject::find()?;
+    if wanted("cold") {
+        let stage = Stage::of(Fleet::of_example(&subject)?)?;
+        let json = stage.fleet.shape.bytes / 1e3;
+        println!("the XGBoost example's own model, {json:.0} kB of JSON");
+        cold::measure(&stage)?;
+    }
+    let fleet = Fleet::prepare(&subject.component)?;
     println!(
-        "{} XGBoost models of 100 trees over 10 features, {:.0} nodes and {:.0} kB of JSON each; the \
+        "\n{} XGBoost models of 100 trees over 10 features, {:.0} nodes and {:.0} kB of JSON each; the \
          component has {} kB",
         fleet.models(),
         fleet.shape.nodes,
         fleet.shape.bytes / 1e3,
         fleet.component_bytes / 1000
     );
-    let s3 = S3Server::start(fleet.clone()).map_err(|e| e.to_string())?;
-    let stage = Stage { fleet, s3 };
+    let stage = Stage::of(fleet)?;
     if wanted("cold") {
         cold::measure(&stage)?;
     }
@@ -66,6 +72,12 @@ fn run() -> Result<(), String> {
 }
 
 impl Stage {
+    fn of(fleet: Fleet) -> Result<Self, String> {
+        let fleet = Arc::new(fleet);
+        let s3 = S3Server::start(fleet.clone()).map_err(|e| e.to_string())?;
+        Ok(Self { fleet, s3 })
+    }
+
     /// A server with this budget that asks S3 for what it has not, and a connection to it.
     fn serve(&self, memory_budget: u64) -> Result<(Server, Client), String> {
         self.serve_newest(memory_budget, "1h")
