@@ -52,6 +52,13 @@ fn loaded(server: &Server) -> Vec<String> {
     names(&list).into_iter().map(str::to_owned).collect()
 }
 
+/// Waits until the model's only cell has a request.
+fn until_busy(server: &Server, model: &str) {
+    eventually("the request runs", || {
+        server.get(&format!("/models/{model}")).json()["idleCells"] == 0
+    });
+}
+
 fn metric(server: &Server, name: &str) -> f64 {
     let text = server.get("/metrics").ok();
     let line = text
@@ -85,9 +92,7 @@ fn a_model_in_use_is_not_evicted() {
     server.invoke("a.tar.gz", "").ok();
     thread::scope(|scope| {
         let request = scope.spawn(|| server.invoke("a.tar.gz", "predict:sleep 1500").ok());
-        eventually("the request runs", || {
-            server.get("/models/a.tar.gz").json()["idleCells"] == 0
-        });
+        until_busy(&server, "a.tar.gz");
         for name in ["b", "c", "d", "e"] {
             server.invoke(&format!("{name}.tar.gz"), "").ok();
             assert!(loaded(&server).contains(&"a.tar.gz".to_owned()));
@@ -160,9 +165,7 @@ fn what_models_in_use_hold_is_not_to_be_had_now() {
     thread::scope(|scope| {
         for name in ["a.tar.gz", "b.tar.gz"] {
             scope.spawn(|| server.invoke(name, "predict:sleep 7000").ok());
-            eventually("the request runs", || {
-                server.get(&format!("/models/{name}")).json()["idleCells"] == 0
-            });
+            until_busy(&server, name);
         }
         let reply = server.invoke("c.tar.gz", "");
         reply.error(
@@ -182,9 +185,7 @@ fn a_load_waits_for_a_model_in_use_to_be_done() {
     server.invoke("a.tar.gz", "").ok();
     thread::scope(|scope| {
         scope.spawn(|| server.invoke("a.tar.gz", "predict:sleep 1000").ok());
-        eventually("the request runs", || {
-            server.get("/models/a.tar.gz").json()["idleCells"] == 0
-        });
+        until_busy(&server, "a.tar.gz");
         assert_eq!(server.invoke("b.tar.gz", "").ok(), "ok");
     });
     assert_eq!(loaded(&server), ["b.tar.gz"]);
@@ -205,9 +206,7 @@ fn a_second_cell_that_does_not_fit_is_waited_for() {
         let invoke = |body: &str| server.call("POST", "/models/a/invoke").body(body).send();
         thread::scope(|scope| {
             let first = scope.spawn(|| invoke("predict:sleep 1500").ok());
-            eventually("the request runs", || {
-                server.get("/models/a").json()["idleCells"] == 0
-            });
+            until_busy(&server, "a");
             let second = scope.spawn(|| invoke("").ok());
             for _ in 0..20 {
                 assert_eq!(server.get("/ping").ok(), "");
@@ -240,9 +239,7 @@ fn a_new_version_that_finds_no_room_is_tried_again() {
     let old = version(&server);
     thread::scope(|scope| {
         scope.spawn(|| server.invoke("b.tar.gz", "predict:sleep 7000").ok());
-        eventually("the request runs", || {
-            server.get("/models/b.tar.gz").json()["idleCells"] == 0
-        });
+        until_busy(&server, "b.tar.gz");
         server.add("a.tar.gz", misbehave_at_load("hold 20"));
         eventually("the failure is shown", || {
             let error = server.get("/models/a.tar.gz").json()["refreshError"].take();
@@ -486,9 +483,7 @@ fn a_model_goes_if_another_needs_its_disk() {
     // One in use does not go.
     thread::scope(|scope| {
         let request = scope.spawn(|| server.invoke("a.tar.gz", "predict:sleep 1500").ok());
-        eventually("the request runs", || {
-            server.get("/models/a.tar.gz").json()["idleCells"] == 0
-        });
+        until_busy(&server, "a.tar.gz");
         let reply = server.invoke("b.tar.gz", "");
         reply.error(507, "InsufficientStorage", &["--disk-budget", "16.0 MiB"]);
         request.join().unwrap();
