@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::artifact::{guest_file, misbehave};
-use crate::{Reply, Server, Setup};
+use crate::{Reply, Server, Setup, eventually};
 
 /// What the platform does before it loads a model: the artifact, unpacked to NAME/model.
 ///
@@ -63,4 +63,40 @@ pub fn names(list: &Value) -> Vec<&str> {
         .iter()
         .map(|model| model["modelName"].as_str().unwrap())
         .collect()
+}
+
+/// The names of the models that are loaded, in order.
+///
+/// # Panics
+///
+/// If there is no answer.
+pub fn loaded(server: &Server) -> Vec<String> {
+    let list = server.get("/models").json();
+    names(&list).into_iter().map(str::to_owned).collect()
+}
+
+/// The value of a metric.
+///
+/// # Panics
+///
+/// If there is no metric of this name and labels.
+pub fn metric(server: &Server, name: &str) -> f64 {
+    let text = server.get("/metrics").ok();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        .parse()
+        .unwrap()
+}
+
+/// Waits until a model's only cell has a request.
+///
+/// # Panics
+///
+/// If that does not happen.
+pub fn until_busy(server: &Server, model: &str) {
+    eventually("the request runs", || {
+        server.get(&format!("/models/{model}")).json()["idleCells"] == 0
+    });
 }

@@ -1,5 +1,4 @@
-//! The memory budget: what goes when it is used up, what stays, and that it holds, as the kernel sees
-//! it.
+//! The memory and the disk budget: what goes when one is used up, what stays, and what callers hear.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,22 +8,15 @@
     reason = "a test fails by panicking"
 )]
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use modelcell_tests::artifact::{artifact, guest, misbehave, misbehave_at_load};
-use modelcell_tests::kernel::{forget_peak, peak, resident};
-use modelcell_tests::manage::{load, names};
-use modelcell_tests::raw::Connection;
+use modelcell_tests::manage::{load, loaded, metric, until_busy};
 use modelcell_tests::{Server, Setup, eventually};
 use serde_json::json;
 
 const MIB: u64 = 1 << 20;
-
-/// What the host needs for itself, whatever its models hold: the program, its threads and buffers,
-/// in a build without optimisation.
-const HOST: u64 = 96 * MIB;
 
 /// Room for three models of 20 MiB, and one cell each.
 const THREE: [&str; 6] = [
@@ -45,28 +37,6 @@ fn models_of_20_mib(models: &[&str], flags: &[&str]) -> Server {
             setup.artifact(&format!("{name}.tar.gz"), &artifact)
         })
         .start()
-}
-
-fn loaded(server: &Server) -> Vec<String> {
-    let list = server.get("/models").json();
-    names(&list).into_iter().map(str::to_owned).collect()
-}
-
-/// Waits until the model's only cell has a request.
-fn until_busy(server: &Server, model: &str) {
-    eventually("the request runs", || {
-        server.get(&format!("/models/{model}")).json()["idleCells"] == 0
-    });
-}
-
-fn metric(server: &Server, name: &str) -> f64 {
-    let text = server.get("/metrics").ok();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in {text}"))
-        .parse()
-        .unwrap()
 }
 
 #[test]
@@ -350,120 +320,6 @@ fn eviction_and_use_do_not_disturb_each_other() {
     assert!(metric(&server, "modelcell_evictions_total") > 3.0);
 }
 
-/// Models that grow, models that are too large, many at once: whatever they do, the process holds no
-/// more than the budget and what the host itself needs.
-#[test]
-fn the_process_stays_within_the_budget() {
-    let budget = 128 * MIB;
-    let mut setup = Setup::new().flags(&["--memory-budget", "128MiB", "--min-residency", "0s"]);
-    for model in 0..12 {
-        let held = misbehave_at_load(&format!("hold {}", model * 4));
-        setup = setup.artifact(&format!("{model}.tar.gz"), held);
-    }
-    let server = setup.start();
-    // Compiling, if nobody did yet, is not what this is about.
-    server.invoke("0.tar.gz", "").ok();
-    forget_peak(server.pid());
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let clients = (0..8).map(|client| {
-            let server = &server;
-            scope.spawn(move || {
-                for turn in 0..40 {
-                    let name = format!("{}.tar.gz", (client * 3 + turn * 5) % 12);
-                    let body = format!("predict:hold {}", turn % 10);
-                    let status = server.invoke(&name, &body).status;
-                    assert!([200, 503, 507].contains(&status), "{status}");
-                }
-            })
-        });
-        let clients: Vec<_> = clients.collect();
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                let used = metric(&server, "modelcell_memory_used_bytes");
-                assert!(used <= budget as f64, "{used}");
-            }
-        });
-        for client in clients {
-            client.join().unwrap();
-        }
-        over.store(true, Ordering::Relaxed);
-    });
-    let peak = peak(server.pid());
-    assert!(peak > budget / 2, "the models were really there: {peak}");
-    assert!(peak <= budget + HOST, "{} MiB", peak / MIB);
-}
-
-/// Bodies that are on their way are no model's, and have a bound of their own.
-#[test]
-fn bodies_in_flight_are_bounded() {
-    let flags = ["--request-memory", "4MiB", "--max-body", "4MiB"];
-    let server = Setup::new()
-        .artifact("m.tar.gz", misbehave())
-        .flags(&flags)
-        .start();
-    let body = format!("predict:ok {}", "x".repeat(3 << 20));
-    let head = format!(
-        "POST /invocations?TargetModel=m.tar.gz HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let (most, rest) = body.split_at(body.len() - 1);
-    let mut first = Connection::open(&server);
-    first.send(head).send(most);
-    eventually("most of the body is there", || {
-        metric(&server, "modelcell_buffered_bytes") as usize == most.len()
-    });
-    server.invoke("m.tar.gz", &body).error(
-        503,
-        "ServiceUnavailableException",
-        &["--request-memory"],
-    );
-    // Small ones still pass, and the first one when it is complete.
-    assert_eq!(server.invoke("m.tar.gz", "").ok(), "ok");
-    assert_eq!(first.send(rest).reply().ok(), "ok");
-    eventually("nothing is held", || {
-        metric(&server, "modelcell_buffered_bytes") == 0.0
-    });
-}
-
-/// Ten thousand times, because a leak of a page is only seen then.
-#[test]
-fn evicted_means_freed() {
-    let flags = [
-        "--memory-budget",
-        "16MiB",
-        "--cells-per-model",
-        "1",
-        "--min-residency",
-        "0s",
-    ];
-    let artifact = misbehave_at_load("hold 2");
-    let names: Vec<_> = (0..6).map(|model| format!("{model}.tar.gz")).collect();
-    let setup = names
-        .iter()
-        .fold(Setup::new().flags(&flags), |setup, name| {
-            setup.artifact(name, &artifact)
-        });
-    let server = setup.start();
-    // In turn, each asks for the one that went last.
-    let rounds = |number: usize| {
-        for name in names.iter().cycle().take(number * names.len()) {
-            server.invoke(name, "").ok();
-        }
-    };
-    rounds(200);
-    let before = resident(server.pid());
-    rounds(1_500);
-    let after = resident(server.pid());
-    assert!(metric(&server, "modelcell_evictions_total") > 10_000.0);
-    assert!(
-        after <= before + 8 * MIB,
-        "{} to {} MiB",
-        before / MIB,
-        after / MIB
-    );
-}
-
 /// Unpacked models are of the disk budget, too.
 #[test]
 fn a_model_goes_if_another_needs_its_disk() {
@@ -489,85 +345,4 @@ fn a_model_goes_if_another_needs_its_disk() {
         request.join().unwrap();
     });
     assert_eq!(server.invoke("b.tar.gz", "").ok(), "ok");
-}
-
-#[test]
-fn a_load_says_how_far_it_is() {
-    let server = Setup::new()
-        .artifact("slow.tar.gz", misbehave_at_load("sleep 1500"))
-        .start();
-    thread::scope(|scope| {
-        let request = scope.spawn(|| server.invoke("slow.tar.gz", "").ok());
-        eventually("model_fn runs", || {
-            let status = server.get("/models/slow.tar.gz");
-            status.status == 200
-                && status.json()
-                    == json!({
-                        "modelName": "slow.tar.gz",
-                        "modelUrl": "slow.tar.gz",
-                        "status": "loading",
-                        "stage": "model-fn",
-                    })
-        });
-        request.join().unwrap();
-    });
-    assert_eq!(server.get("/models/slow.tar.gz").json()["status"], "ready");
-}
-
-#[test]
-fn a_broken_model_costs_nothing_until_it_is_mended() {
-    let server = Setup::new()
-        .artifact("bad.tar.gz", misbehave_at_load("panic no"))
-        .start();
-    for _ in 0..100 {
-        server
-            .invoke("bad.tar.gz", "")
-            .error(500, "ModelError", &["model_fn"]);
-    }
-    assert_eq!(server.log().lines_with(&["load failed"]).len(), 1);
-    assert_eq!(metric(&server, "modelcell_load_failures_total"), 1.0);
-    server.add("bad.tar.gz", misbehave());
-    assert_eq!(server.invoke("bad.tar.gz", "").ok(), "ok");
-}
-
-#[test]
-fn requests_and_loads_are_counted() {
-    let server = Setup::new().artifact("m.tar.gz", misbehave()).start();
-    server.invoke("m.tar.gz", "").ok();
-    server.invoke("m.tar.gz", "").ok();
-    server
-        .invoke("m.tar.gz", "predict:panic")
-        .error(500, "ModelError", &[]);
-    server
-        .invoke("none.tar.gz", "")
-        .error(404, "ModelNotFoundException", &[]);
-    for (name, value) in [
-        ("invocations_total", 4.0),
-        ("invocation_4xx_errors_total", 1.0),
-        ("invocation_5xx_errors_total", 1.0),
-        ("model_cache_hits_total", 2.0),
-        ("model_cache_misses_total", 2.0),
-        ("loaded_model_count", 1.0),
-        ("model_loading_time_seconds_count", 1.0),
-        ("model_loading_wait_time_seconds_count", 2.0),
-        ("model_latency_seconds_count", 2.0),
-        ("overhead_latency_seconds_count", 2.0),
-        ("model_unloading_time_seconds_count", 0.0),
-        ("model_invocations_total{model=\"m.tar.gz\"}", 3.0),
-        ("model_errors_total{model=\"m.tar.gz\"}", 1.0),
-    ] {
-        assert_eq!(
-            metric(&server, &format!("modelcell_{name}")),
-            value,
-            "{name}"
-        );
-    }
-    server.delete("/models/m.tar.gz").ok();
-    let text = server.get("/metrics").ok();
-    assert!(!text.contains("m.tar.gz"), "what is gone has no series");
-    let reply = server.get("/metrics");
-    assert_eq!(
-        reply.header("content-type"),
-        Some("text/plain; version=0.0.4; charset=utf-8")
-    );
 }
