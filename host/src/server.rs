@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::EXPECT;
@@ -226,8 +226,10 @@ pub struct RequestBody {
 /// All of a body of at most `limit` bytes, charged as it comes: nobody holds memory by announcing a
 /// body alone.
 async fn collect(body: &mut Incoming, limit: u64, charge: &mut Charge) -> Result<Bytes, Error> {
+    // What was announced is the most that will come.
+    let most = body.size_hint().upper().unwrap_or(limit).min(limit) as usize;
     let mut first = Bytes::new();
-    let mut all = BytesMut::new();
+    let mut all = Vec::new();
     // A body that came with its headers is whole after one frame. Asking for another would put this
     // task to sleep and wake another thread only to hear that there is none.
     while !body.is_end_stream() {
@@ -244,23 +246,28 @@ async fn collect(body: &mut Incoming, limit: u64, charge: &mut Charge) -> Result
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if (all.len() + first.len() + data.len()) as u64 > limit {
+        let total = all.len() + first.len() + data.len();
+        if total as u64 > limit {
             return Err(Error::BodyTooLarge(limit));
         }
+        let alone = first.is_empty() && all.is_empty();
+        // A buffer that grows takes more than it holds.
+        let taken = match alone || total <= all.capacity() {
+            true => total,
+            false => (2 * total).min(most).max(total),
+        };
         charge
-            .grow(data.len() as u64)
+            .grow((taken as u64).saturating_sub(charge.bytes()))
             .map_err(|_| Error::Overloaded)?;
-        if first.is_empty() && all.is_empty() {
+        if alone {
             first = data;
         } else {
+            all.reserve_exact(taken.saturating_sub(all.len()));
             all.extend_from_slice(&std::mem::take(&mut first));
             all.extend_from_slice(&data);
-            // A buffer that grows takes more than it holds.
-            let spare = (all.capacity() as u64).saturating_sub(charge.bytes());
-            charge.grow(spare).map_err(|_| Error::Overloaded)?;
         }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(if all.is_empty() { first } else { all.into() })
 }
 
 /// Reads a body that is refused and throws it away, within bounds. Most clients write all of a body

@@ -70,7 +70,7 @@ fn the_process_stays_within_the_budget() {
 /// Bodies that are on their way are no model's, and have a bound of their own.
 #[test]
 fn bodies_in_flight_are_bounded() {
-    let flags = ["--request-memory", "4MiB", "--max-body", "4MiB"];
+    let flags = ["--request-memory", "4MiB", "--max-body", "3500KiB"];
     let server = Setup::new()
         .artifact("m.tar.gz", misbehave())
         .flags(&flags)
@@ -84,7 +84,7 @@ fn bodies_in_flight_are_bounded() {
     let mut first = Connection::open(&server);
     first.send(head).send(most);
     eventually("most of the body is there", || {
-        metric(&server, "modelcell_buffered_bytes") as usize == most.len()
+        metric(&server, "modelcell_buffered_bytes") as usize >= most.len()
     });
     server.invoke("m.tar.gz", &body).error(
         503,
