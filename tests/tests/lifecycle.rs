@@ -160,7 +160,11 @@ fn a_restart_does_not_compile_again() {
         .cache(cache.path())
         .start();
     assert_eq!(server.invoke("n.wasm", "").ok(), "ok");
-    server.log().wait_for(&["loaded", "n.wasm", "code=Memory"]);
+    server.log().wait_for(&["loaded", "n.wasm", "code=Cache"]);
+    assert_eq!(server.invoke("m.tar.gz", "").ok(), "ok");
+    server
+        .log()
+        .wait_for(&["loaded", "m.tar.gz", "code=Memory"]);
 }
 
 #[test]
