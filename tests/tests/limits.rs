@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use modelcell_tests::artifact::{artifact, guest, guest_file, misbehave, misbehave_at_load};
 use modelcell_tests::{Reply, Server, Setup, eventually};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 /// A server with one model that is told what to do and one that must not notice.
@@ -190,10 +191,14 @@ fn requests_beyond_the_cells_wait_and_are_told_to_come_again() {
 }
 
 #[test]
-fn beyond_a_hundred_waiting_requests_the_answer_comes_at_once() {
+fn beyond_a_thousand_waiting_requests_the_answer_comes_at_once() {
+    // Each has a connection of its own, and many systems allow 1,024 files by default.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
     let server = server(&["--cells-per-model", "1"]);
     let (answered, answers) = std::sync::mpsc::channel();
-    for body in std::iter::once("predict:loop").chain(std::iter::repeat_n("input:loop", 130)) {
+    for body in std::iter::once("predict:loop").chain(std::iter::repeat_n("input:loop", 1030)) {
         let mut connection = TcpStream::connect(server.address()).unwrap();
         write!(
             connection,
