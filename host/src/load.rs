@@ -10,6 +10,7 @@ pub mod compile;
 pub mod files;
 pub mod progress;
 pub mod settings;
+mod threads;
 pub mod unpack;
 
 use std::fs::File;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
@@ -33,6 +35,7 @@ use compile::CompileError;
 use files::{ModelFiles, open_archive, open_component, unpack_into};
 use progress::{Progress, Stage};
 use settings::ArtifactSettings;
+use threads::LoadThreads;
 use unpack::UnpackLimits;
 
 /// Where an artifact lies.
@@ -163,6 +166,7 @@ pub struct Loader {
     metrics: Arc<Metrics>,
     code: CodeRegistry,
     unpacking: Semaphore,
+    threads: LoadThreads,
 }
 
 impl Loader {
@@ -191,6 +195,7 @@ impl Loader {
             metrics,
             code,
             unpacking: Semaphore::new(parallel),
+            threads: LoadThreads::start()?,
         })
     }
 
@@ -204,6 +209,11 @@ impl Loader {
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
         Self::start(workspace, None, settings.limits.clone(), budget, metrics)
+    }
+
+    /// The threads that loads are to run on.
+    pub fn threads(&self) -> &Handle {
+        self.threads.handle()
     }
 
     /// What the operator allows each model.

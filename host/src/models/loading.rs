@@ -82,7 +82,8 @@ impl Models {
             let load = {
                 let (models, name, progress) = (models.clone(), name.clone(), progress.clone());
                 // A task of its own, so that even a panic ends as a failed load.
-                tokio::spawn(async move { models.load(&name, source, &progress).await })
+                let threads = models.loader.threads().clone();
+                threads.spawn(async move { models.load(&name, source, &progress).await })
             };
             let result = match load.await {
                 Ok(Ok(loaded)) => {

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant as Clock};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::Models;
@@ -205,8 +205,8 @@ pub(super) async fn keep_fresh(models: Weak<Models>, after: Duration) {
                 let freshness = models.check(&old).await;
                 drop(check);
                 if freshness == Some(Freshness::Changed) {
-                    let _one = replacements.acquire().await;
-                    models.replace(&old, turn).await;
+                    let one = replacements.acquire_owned().await;
+                    models.begin_replace(old, turn, one.ok());
                 }
             });
         }
@@ -228,7 +228,7 @@ impl Models {
         let check = tokio::spawn(async move {
             let freshness = models.check(&old).await;
             if freshness == Some(Freshness::Changed) {
-                tokio::spawn(async move { models.replace(&old, turn).await });
+                models.begin_replace(old, turn, None);
             }
             freshness
         });
@@ -272,6 +272,15 @@ impl Models {
 
     fn gone(&self, old: &Old) {
         self.let_go_if(&old.name, "deleted from the repository", |now| old.is(now));
+    }
+
+    /// Runs [`Models::replace`] where loads run.
+    fn begin_replace(self: &Arc<Self>, old: Old, turn: Turn, one: Option<OwnedSemaphorePermit>) {
+        let models = self.clone();
+        self.loader.threads().spawn(async move {
+            let _one = one;
+            models.replace(&old, turn).await;
+        });
     }
 
     /// Loads the version that the repository has now and puts it in the place of `old`, which is not
