@@ -94,7 +94,7 @@ pub async fn load(
     }
     // A load ends by itself after --load-timeout; a little more lets its own error come first.
     let deadline = Instant::now() + host.settings.limits.load_timeout + Duration::from_secs(60);
-    let loaded = host.models.finish(&name, loading, deadline).await;
+    let loaded = host.models.wait(&name, loading, deadline).await;
     loaded.map_err(in_model_store)?;
     Ok(status(StatusCode::OK, "Workers scaled"))
 }

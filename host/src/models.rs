@@ -220,7 +220,7 @@ impl Models {
         self.wait(name, loading, deadline).await
     }
 
-    /// Begins to load a model that must not be there yet. Returns at once; [`Models::finish`] waits
+    /// Begins to load a model that must not be there yet. Returns at once; [`Models::wait`] waits
     /// for it.
     ///
     /// # Errors
@@ -238,20 +238,6 @@ impl Models {
         }
         self.failures.forget(name);
         Ok(self.begin_load(&mut table, name, url, source))
-    }
-
-    /// The model `name`, whose load was begun by [`Models::register`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Models::get_or_load`].
-    pub async fn finish(
-        &self,
-        name: &str,
-        loading: Loading,
-        deadline: Instant,
-    ) -> Result<Arc<Model>, ModelsError> {
-        self.wait(name, loading, deadline).await
     }
 
     /// Takes a model away: at once for new requests. Returns when the requests that have it are

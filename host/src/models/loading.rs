@@ -151,7 +151,12 @@ impl Models {
         }
     }
 
-    pub(super) async fn wait(
+    /// The model `name`, whose load goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Models::get_or_load`].
+    pub async fn wait(
         &self,
         name: &str,
         mut loading: Loading,
