@@ -17,6 +17,7 @@ use bytesize::ByteSize;
 use crate::load::ModelLimits;
 use crate::load::unpack::UnpackLimits;
 use crate::repository::{Location, ModelName};
+use crate::sandbox::Isolation;
 pub use options::Options;
 use platform::Platform;
 pub use values::{Span, parse_toml};
@@ -120,6 +121,7 @@ impl Options {
         };
         let least_budget = ByteSize::mib(16);
         let whole = ByteSize(u64::MAX);
+        let request_timeout = time("request-timeout", self.request_timeout, 60)?;
         Ok(Settings {
             memory_budget: size("memory-budget", memory_budget, least_budget, whole)?,
             min_residency: interval("min-residency", self.min_residency, 10)?,
@@ -165,14 +167,26 @@ impl Options {
                     ByteSize::mib(1),
                     ByteSize::gib(4),
                 )? as usize,
+                isolation: self.isolation.unwrap_or(Isolation::Model),
                 cells: count("cells-per-model", self.cells_per_model, processors)?,
+                all_cells: count("max-cells", self.max_cells, 64 * processors)?,
                 guest_log: size(
                     "guest-log",
                     self.guest_log.unwrap_or(ByteSize::kib(64)),
                     ByteSize(0),
                     ByteSize::gib(1),
                 )? as usize,
-                request_timeout: time("request-timeout", self.request_timeout, 60)?,
+                transfer: size(
+                    "max-response",
+                    self.max_response.unwrap_or(ByteSize::mib(64)),
+                    ByteSize::kib(64),
+                    BODY_CEILING,
+                )? as usize,
+                request_timeout,
+                hook_timeout: match self.hook_timeout {
+                    Some(_) => time("hook-timeout", self.hook_timeout, 0)?,
+                    None => request_timeout,
+                },
                 load_timeout: time("load-timeout", self.load_timeout, 360)?,
             },
         })

@@ -13,7 +13,7 @@ use crate::hooks::{GuestError, Hook};
 use crate::load::LoadError;
 use crate::models::ModelsError;
 use crate::repository::RepositoryError;
-use crate::sandbox::{CellError, HookFault, LeaseError};
+use crate::sandbox::{Breach, CellError, HookFault, LeaseError, LimitKind};
 
 /// Why a request gets no result.
 #[derive(Debug, thiserror::Error)]
@@ -197,9 +197,12 @@ fn fault_status(fault: &HookFault) -> (StatusCode, &'static str) {
             (S::INTERNAL_SERVER_ERROR, "ModelError")
         }
         // multi-model-server answers a MemoryError of a handler so.
-        HookFault::OutOfMemory { .. } | HookFault::HostOutOfMemory => {
-            (S::INSUFFICIENT_STORAGE, "OutOfMemoryError")
-        }
+        HookFault::Limit(Breach {
+            kind: LimitKind::Memory,
+            ..
+        })
+        | HookFault::HostOutOfMemory => (S::INSUFFICIENT_STORAGE, "OutOfMemoryError"),
+        HookFault::Limit(_) => (S::INTERNAL_SERVER_ERROR, "ModelError"),
         HookFault::NoRoom(no_room) => no_room_status(no_room),
         HookFault::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
         HookFault::Start(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),

@@ -1,14 +1,16 @@
 //! The load sequence: from an artifact to a model that has a cell.
 //!
-//! unpack -> read settings -> compile -> link -> first cell (`model_fn`). Each step's result is a
+//! unpack -> read settings -> compile -> link -> first cell (`model_fn`) -> snapshot. Each step's result is a
 //! value that cleans up after itself when it is dropped, so a load that fails half-way leaves
 //! nothing behind. Blocking steps run on their own threads; several artifacts are unpacked and
 //! compiled side by side, but no more than there are processors, because each keeps them busy.
 
-pub mod code;
+mod cells;
+mod code;
 pub mod compile;
 pub mod files;
 pub mod progress;
+pub mod rewrite;
 pub mod settings;
 mod threads;
 pub mod unpack;
@@ -21,16 +23,18 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout_at;
 
 use crate::budget::{Account, Budget, Charge, MODEL_BYTES, NoRoom};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
-use crate::sandbox::{CellError, CellPool, CellSpec, HookFault, Sandbox, SandboxError};
+use crate::sandbox::{
+    CellError, CellPool, CellSpec, HookFault, Isolation, Sandbox, SandboxError,
+};
 use crate::workspace::Workspace;
 use crate::workspace::disk::DiskFull;
-use code::{CodeRegistry, SharedCode};
+use cells::{CellMaker, IsolationWish};
+use code::{CodeRegistry, Component};
 use compile::CompileError;
 use files::{ModelFiles, open_archive, open_component, unpack_into};
 use progress::{Progress, Stage};
@@ -67,12 +71,20 @@ pub struct ModelLimits {
     pub unpack: UnpackLimits,
     /// Bytes of linear memory of one cell.
     pub cell_memory: usize,
+    /// The least isolation of a model's requests from each other.
+    pub isolation: Isolation,
     /// Cells of one model.
     pub cells: usize,
+    /// Cells of all models that run at a time.
+    pub all_cells: usize,
     /// Bytes of a guest's output that are logged for each request.
     pub guest_log: usize,
+    /// Bytes of strings and lists that leave a cell in one call, an answer among them.
+    pub transfer: usize,
     /// The longest time for one request.
     pub request_timeout: Duration,
+    /// The longest time for one hook of a request.
+    pub hook_timeout: Duration,
     /// The longest time for a load.
     pub load_timeout: Duration,
 }
@@ -81,8 +93,6 @@ pub struct ModelLimits {
 pub struct Loaded {
     /// Its cells.
     pub cells: Arc<CellPool>,
-    /// The compiled code that its cells run.
-    pub code: Arc<SharedCode>,
     /// The longest time for one request.
     pub request_timeout: Duration,
     /// Which version of the repository's artifact it is, and when that was the newest.
@@ -164,7 +174,7 @@ pub struct Loader {
     limits: ModelLimits,
     budget: Arc<Budget>,
     metrics: Arc<Metrics>,
-    code: CodeRegistry,
+    cells: CellMaker,
     unpacking: Semaphore,
     threads: LoadThreads,
 }
@@ -184,16 +194,16 @@ impl Loader {
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let parallel = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let sandbox = Arc::new(Sandbox::new().map_err(|e| e.to_string())?);
+        let sandbox = Arc::new(Sandbox::new(limits.all_cells).map_err(|e| e.to_string())?);
         let code = CodeRegistry::new(sandbox.clone(), workspace.clone(), budget.clone(), parallel);
         Ok(Self {
-            sandbox,
             workspace,
             repository,
             limits,
             budget,
             metrics,
-            code,
+            cells: CellMaker::new(sandbox.clone(), code),
+            sandbox,
             unpacking: Semaphore::new(parallel),
             threads: LoadThreads::start()?,
         })
@@ -214,6 +224,11 @@ impl Loader {
     /// The threads that loads are to run on.
     pub fn threads(&self) -> &Handle {
         self.threads.handle()
+    }
+
+    /// The engine and what its cells did.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// What the operator allows each model.
@@ -320,34 +335,35 @@ impl Loader {
         let dir = files.path.clone();
         let (settings, component) = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
-            Ok::<_, LoadError>((settings, open_component(&dir)?))
+            let component = Component::open(open_component(&dir)?)?;
+            Ok::<_, LoadError>((settings, component))
         })
         .await
         .map_err(internal)??;
-        let compile = timeout_at(end.into(), self.code.get(component));
-        let (code, origin) = compile
-            .await
-            .map_err(|_| LoadError::Deadline("compiling the component"))??;
-        let compiled = begin.elapsed();
+        let limits = &self.limits;
+        let wish = IsolationWish {
+            isolation: settings.isolation(limits.isolation),
+            strict: limits.isolation == Isolation::Request,
+        };
+        let first = self.cells.code(&component, wish, end.into()).await?;
+        let (compiled, origin) = (begin.elapsed(), first.origin);
         progress.enter(Stage::ModelFn);
-        let account = Account::beside(&self.budget, code.bytes() + MODEL_BYTES);
+        let account = Account::beside(&self.budget, first.code.bytes() + MODEL_BYTES);
         let charge = account.charge(MODEL_BYTES)?;
         let spec = CellSpec {
             model: name.into(),
-            model_dir: files.path.clone(),
-            memory_limit: settings.cell_memory(self.limits.cell_memory),
-            log_limit: self.limits.guest_log,
+            model_dir: files.path.as_path().into(),
+            memory_limit: settings.cell_memory(limits.cell_memory),
+            transfer_limit: settings.transfer(limits.transfer),
+            log_limit: limits.guest_log,
+            hook_timeout: settings.hook_timeout(limits.hook_timeout),
             account,
         };
-        let cells = CellPool::start(
-            self.sandbox.clone(),
-            code.code().clone(),
-            spec,
-            settings.cells(self.limits.cells),
-            end.into(),
-        )
-        .await
-        .map_err(model_fn_error)?;
+        let max_cells = settings.cells(limits.cells);
+        let cells = self
+            .cells
+            .start(first, component, spec, max_cells, wish, end.into())
+            .await?;
         tracing::info!(
             model = name,
             unpack_ms = millis(unpacked),
@@ -358,7 +374,6 @@ impl Loader {
         );
         Ok(Loaded {
             cells,
-            code,
             request_timeout: settings.request_timeout(self.limits.request_timeout),
             version,
             files,
@@ -400,6 +415,7 @@ fn sandbox_error(error: SandboxError) -> LoadError {
     match error {
         SandboxError::Unfit(text) => LoadError::InvalidArtifact(text),
         SandboxError::Engine(text) => LoadError::Internal(text),
+        SandboxError::NoRoom(no_room) => LoadError::NoRoom(no_room),
     }
 }
 

@@ -66,7 +66,8 @@ fn readings(host: &Host) -> Readings {
     host.models.look_at_all(|model| {
         let loaded = model.loaded();
         queued += loaded.cells.queued();
-        code.insert(Arc::as_ptr(&loaded.code), loaded.code.bytes());
+        let shared = loaded.cells.code();
+        code.insert(Arc::as_ptr(&shared), shared.bytes());
         if models.len() < MODEL_SERIES {
             models.push(reading(model));
         }
@@ -94,7 +95,7 @@ fn reading(model: &Model) -> ModelReading {
         invocations: stats.invocations,
         errors: stats.errors,
         memory_bytes: usage.bytes,
-        code_bytes: model.loaded().code.bytes(),
+        code_bytes: model.loaded().cells.code().bytes(),
         cells: usage.cells,
     }
 }

@@ -1,9 +1,11 @@
 //! The sandbox: one engine for all cells, what cells may call, and how a cell is made.
 //!
 //! Lifecycle. A [`Sandbox`] lives as long as the process. [`Sandbox::link`] turns a compiled
-//! component into [`CellCode`], which is shared by all cells of a model. A [`Cell`] is one store and
-//! one instance; it ends when it is dropped, which frees its memory whatever the guest was doing.
-//! Nothing is shared between the cells of different models but the engine.
+//! component into [`CellCode`], which is shared by all cells of all models that have the component. A
+//! [`Cell`] is one store and one instance; it ends when it is dropped, which frees its memory whatever
+//! the guest was doing. A [`Snapshot`] is what `model_fn` left in a cell; [`Frozen`], a snapshot with
+//! the code for it, makes further cells in microseconds. [`CellPool`] lends the cells of one model.
+//! Nothing is shared between the cells of different models but the engine and the code.
 //!
 //! Time. A thread advances the engine's epoch every few milliseconds. At each tick a running guest
 //! yields to the other tasks of its thread, so a long prediction holds up nobody, and its deadline
@@ -11,24 +13,40 @@
 
 mod capabilities;
 mod cell;
+mod counts;
+mod fault;
 mod guest_log;
+mod isolation;
 mod limits;
+mod memory;
+mod places;
 mod pool;
 mod signature;
+mod snapshot;
+mod state;
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, OptLevel};
 
+use crate::budget::{Account, Budget, Charge, NoRoom};
 use crate::hooks::GuestModelPre;
 pub use capabilities::{Capability, Import, imports_of};
-use cell::CellState;
-pub use cell::{Cell, CellError, CellSpec, HookFault, Invocation};
+pub use cell::{Cell, CellSpec, Invocation};
+use counts::Counts;
+pub use fault::{CellError, HookFault};
 pub use guest_log::printable;
-pub use pool::{CellPool, CellUsage, Lease, LeaseError};
+pub use isolation::{Isolation, Outcome};
+pub use limits::{Breach, LimitKind};
+use memory::{CellMemories, Stacks};
+use places::Places;
+pub use pool::{CellPool, CellUsage, IsolationState, Lease, LeaseError};
 pub use signature::{HookFaults, hook_faults};
+pub use snapshot::{ACCESS, FreezeError, Frozen, GlobalValue, Globals, Snapshot};
+use state::CellState;
 
 /// How long a guest runs before it lets other tasks of its thread go on.
 const TICK: Duration = Duration::from_millis(5);
@@ -43,19 +61,22 @@ const FIBER_STACK: usize = GUEST_STACK + (1 << 20);
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<CellState>,
+    places: Arc<Places>,
+    breaches: Counts<LimitKind>,
+    outcomes: Counts<Outcome>,
 }
 
 /// A compiled component, linked to what it may call: ready to make cells of.
-#[derive(Clone)]
 pub struct CellCode {
     pre: GuestModelPre<CellState>,
+    // After the code, whose bytes it gives back.
+    charge: Charge,
 }
 
 impl CellCode {
-    /// Bytes of machine code and data that all cells of the model share.
-    pub fn bytes(&self) -> usize {
-        let range = self.pre.instance_pre().component().image_range();
-        range.end.addr().saturating_sub(range.start.addr())
+    /// Bytes of machine code and data that all cells share.
+    pub fn bytes(&self) -> u64 {
+        self.charge.bytes()
     }
 }
 
@@ -68,12 +89,20 @@ pub enum SandboxError {
     /// The component needs something that no cell offers, or lacks a hook.
     #[error("{0}")]
     Unfit(String),
+    /// The memory budget has no room for the code.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl Sandbox {
-    /// Starts the engine and the thread that advances its epoch. The thread ends with the engine.
-    pub fn new() -> Result<Self, SandboxError> {
-        let engine = Engine::new(&engine_config()).map_err(engine_error)?;
+    /// Starts the engine and the thread that advances its epoch, for `cells` cells that run at a time.
+    /// The thread ends with the engine.
+    pub fn new(cells: usize) -> Result<Self, SandboxError> {
+        let mut config = engine_config();
+        config
+            .with_host_memory(Arc::new(CellMemories))
+            .with_host_stack(Stacks::new());
+        let engine = Engine::new(&config).map_err(engine_error)?;
         let linker = capabilities::linker(&engine).map_err(engine_error)?;
         let weak = engine.weak();
         thread::Builder::new()
@@ -87,7 +116,13 @@ impl Sandbox {
                 }
             })
             .map_err(|e| SandboxError::Engine(e.to_string()))?;
-        Ok(Self { engine, linker })
+        Ok(Self {
+            engine,
+            linker,
+            places: Places::new(cells),
+            breaches: Counts::default(),
+            outcomes: Counts::default(),
+        })
     }
 
     /// The engine, for compiling.
@@ -95,12 +130,39 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Links a component to what cells offer, and checks that it exports the four hooks.
+    /// How often guests went beyond each limit, by the limit's name.
+    pub fn breaches_by_limit(&self) -> Vec<(&'static str, u64)> {
+        self.breaches.read()
+    }
+
+    /// How requests came by their cells, by the outcome's name.
+    pub fn leases_by_outcome(&self) -> Vec<(&'static str, u64)> {
+        self.outcomes.read()
+    }
+
+    fn breaches(&self) -> &Counts<LimitKind> {
+        &self.breaches
+    }
+
+    fn outcomes(&self) -> &Counts<Outcome> {
+        &self.outcomes
+    }
+
+    fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// Links a component to what cells offer, and checks that it exports the four hooks. Its code is
+    /// charged to `budget`.
     ///
     /// # Errors
     ///
     /// [`SandboxError::Unfit`] names the imports that no cell offers or the hooks that are missing.
-    pub fn link(&self, component: &Component) -> Result<CellCode, SandboxError> {
+    pub fn link(
+        &self,
+        component: &Component,
+        budget: &Arc<Budget>,
+    ) -> Result<CellCode, SandboxError> {
         let mut unfit = unfit_hooks(&hook_faults(&self.engine, component));
         let linker = match capabilities::link_imports(&self.linker, &self.engine, component) {
             Ok(linker) if unfit.is_empty() => linker,
@@ -113,7 +175,10 @@ impl Sandbox {
             .instantiate_pre(component)
             .and_then(GuestModelPre::new)
             .map_err(|e| SandboxError::Unfit(format!("the component does not fit: {e:#}")))?;
-        Ok(CellCode { pre })
+        let range = component.image_range();
+        let bytes = range.end.addr().saturating_sub(range.start.addr());
+        let charge = Account::new(budget).charge(bytes as u64)?;
+        Ok(CellCode { pre, charge })
     }
 }
 
@@ -147,6 +212,11 @@ fn engine_config() -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(FIBER_STACK)
+        // What a memory holds in the beginning is the host's business (`memory`).
+        .memory_init_cow(false)
+        .memory_reservation(memory::RESERVED as u64)
+        .memory_guard_size(memory::GUARD as u64)
+        .wasm_memory64(false)
         // For native debuggers only, and registering it slows down each load and each unwind.
         .native_unwind_info(false);
     config

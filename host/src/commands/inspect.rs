@@ -14,6 +14,7 @@ use crate::load::compile;
 use crate::load::files::{open_artifact, read_component};
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
+use crate::budget::Budget;
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
 use crate::workspace::disk::Disk;
 
@@ -81,7 +82,7 @@ pub(super) struct Report {
     hooks: Vec<&'static str>,
     imports: Vec<Import>,
     compile_time: Duration,
-    code_bytes: usize,
+    code_bytes: u64,
     /// Why it cannot run.
     pub(super) unfit: Option<String>,
 }
@@ -92,14 +93,14 @@ impl Report {
     /// If `wasm` is not a valid component at all.
     pub(super) fn of_component(wasm: &[u8]) -> Result<Self, String> {
         compile::check_kind(wasm).map_err(|e| e.to_string())?;
-        let sandbox = Sandbox::new().map_err(|e| e.to_string())?;
+        let sandbox = Sandbox::new(1).map_err(|e| e.to_string())?;
         let engine = sandbox.engine();
         let begin = Instant::now();
         let component = Component::from_binary(engine, wasm)
             .map_err(|e| format!("the component is not valid: {e:#}"))?;
         let compile_time = begin.elapsed();
         let missing = hook_faults(engine, &component).missing;
-        let linked = sandbox.link(&component);
+        let linked = sandbox.link(&component, &Budget::new(u64::MAX));
         Ok(Self {
             hooks: Hook::ALL
                 .into_iter()
@@ -128,7 +129,7 @@ impl Report {
         println!(
             "compiled in {} ms to {}",
             self.compile_time.as_millis(),
-            ByteSize(self.code_bytes as u64)
+            ByteSize(self.code_bytes)
         );
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Span, parse_toml};
 use crate::repository::Location;
+use crate::sandbox::Isolation;
 
 /// What an operator may set. In a file the names are those of the flags.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -107,6 +108,24 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Span>,
 
+    /// The longest time for one hook of a request [default: as --request-timeout].
+    #[arg(long, env = "MODELCELL_HOOK_TIMEOUT", value_name = "TIME")]
+    pub hook_timeout: Option<Span>,
+
+    /// The least isolation of a model's requests from each other. `model` lets an artifact choose to
+    /// have its cells reused, and has those reused that no snapshot can be taken of; `request` gives
+    /// each request a fresh cell in any case, if need be by running model_fn for it [default: model].
+    #[arg(long, env = "MODELCELL_ISOLATION", value_name = "request|model", value_enum)]
+    pub isolation: Option<Isolation>,
+
+    /// The largest answer of a model [default: 64MiB].
+    #[arg(long, env = "MODELCELL_MAX_RESPONSE", value_name = "SIZE")]
+    pub max_response: Option<ByteSize>,
+
+    /// Cells of all models that run at a time [default: 64 for each processor].
+    #[arg(long, env = "MODELCELL_MAX_CELLS", value_name = "NUMBER")]
+    pub max_cells: Option<usize>,
+
     /// Cells of one model, which is how many of its requests run at a time [default: the number of
     /// processors].
     #[arg(long, env = "MODELCELL_CELLS_PER_MODEL", value_name = "NUMBER")]
@@ -173,6 +192,10 @@ impl Options {
             },
             max_body: self.max_body.or(other.max_body),
             request_timeout: self.request_timeout.or(other.request_timeout),
+            hook_timeout: self.hook_timeout.or(other.hook_timeout),
+            isolation: self.isolation.or(other.isolation),
+            max_response: self.max_response.or(other.max_response),
+            max_cells: self.max_cells.or(other.max_cells),
             load_timeout: self.load_timeout.or(other.load_timeout),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             cells_per_model: self.cells_per_model.or(other.cells_per_model),

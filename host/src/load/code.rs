@@ -10,36 +10,56 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::spawn_blocking;
-use wasmtime::component::Component;
+use wasmtime::component::Component as Compiled;
 
-use super::compile::{CodeKey, Origin};
+use super::compile::{CodeKey, CompileError, ComponentDigest, Origin};
 use super::files::read_all;
+use super::rewrite::Rewrite;
 use super::{LoadError, compile_error, internal, sandbox_error};
-use crate::budget::{Account, Budget, Charge};
-use crate::sandbox::{CellCode, Sandbox};
+use crate::budget::Budget;
+use crate::sandbox::{CellCode, Sandbox, SandboxError};
 use crate::workspace::Workspace;
 
-/// Compiled code, linked to what cells may call, that several models may share.
-pub struct SharedCode {
-    code: CellCode,
-    // After the code, whose bytes it gives back.
-    charge: Charge,
+/// A component in a file.
+pub(super) struct Component {
+    file: File,
+    digest: ComponentDigest,
 }
 
-impl SharedCode {
-    /// The code itself.
-    pub fn code(&self) -> &CellCode {
-        &self.code
+impl Component {
+    /// Reads `file` to its end for the digest.
+    pub(super) fn open(mut file: File) -> Result<Self, LoadError> {
+        let digest = ComponentDigest::of(&mut file).map_err(internal)?;
+        Ok(Self { file, digest })
     }
+}
 
-    /// Its bytes.
-    pub fn bytes(&self) -> u64 {
-        self.charge.bytes()
+/// Why there is no code.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CodeError {
+    /// The component, or its form.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// What a component must offer and may ask for.
+    #[error(transparent)]
+    Link(#[from] SandboxError),
+    /// Anything else.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl From<CodeError> for LoadError {
+    fn from(error: CodeError) -> Self {
+        match error {
+            CodeError::Compile(error) => compile_error(error),
+            CodeError::Link(error) => sandbox_error(error),
+            CodeError::Load(error) => error,
+        }
     }
 }
 
 /// The lock is held by whoever gets the code; what it holds is alive while a model has it.
-type Slot = Arc<AsyncMutex<Weak<SharedCode>>>;
+type Slot = Arc<AsyncMutex<Weak<CellCode>>>;
 
 /// The compiled code of all loaded models.
 pub(super) struct CodeRegistry {
@@ -67,62 +87,95 @@ impl CodeRegistry {
         }
     }
 
-    /// The code of a component, and where it was.
+    /// The code of a component in a form, and where it was.
     ///
     /// # Errors
     ///
-    /// If it is not a component that a cell can run, or there is no room for its code.
+    /// If it is not a component that a cell can run, cannot have that form, or there is no room for its
+    /// code.
     pub(super) async fn get(
         &self,
-        mut component: File,
-    ) -> Result<(Arc<SharedCode>, Origin), LoadError> {
-        let sandbox = self.sandbox.clone();
-        let (key, component) = spawn_blocking(move || {
-            let key = CodeKey::of(sandbox.engine(), &mut component);
-            key.map(|key| (key, component)).map_err(internal)
-        })
-        .await
-        .map_err(internal)??;
+        component: &Component,
+        rewrite: Rewrite,
+    ) -> Result<(Arc<CellCode>, Origin), CodeError> {
+        let key = CodeKey::of(self.sandbox.engine(), &component.digest, &rewrite);
         let slot = self.slot(&key);
         let mut shared = slot.lock().await;
         if let Some(code) = shared.upgrade() {
             return Ok((code, Origin::Memory));
         }
-        let (component, origin) = self.component(key, component).await?;
-        let code = self.sandbox.link(&component).map_err(sandbox_error)?;
-        let charge = Account::new(&self.budget).charge(code.bytes() as u64)?;
-        let code = Arc::new(SharedCode { code, charge });
-        *shared = Arc::downgrade(&code);
-        Ok((code, origin))
+        let (compiled, origin) = match self.find(&key).await? {
+            Some(compiled) => (compiled, Origin::Cache),
+            None => (self.compile(key, component, rewrite).await?, Origin::Compiler),
+        };
+        Ok((self.share(&mut shared, &compiled)?, origin))
     }
 
-    /// Only what must be compiled waits for its turn, and is read into memory: compiled code is at
-    /// hand in a millisecond.
-    async fn component(
+    /// The code of a component in a form if it is at hand.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for it.
+    pub(super) async fn get_compiled(
+        &self,
+        component: &Component,
+        rewrite: &Rewrite,
+    ) -> Result<Option<Arc<CellCode>>, CodeError> {
+        let key = CodeKey::of(self.sandbox.engine(), &component.digest, rewrite);
+        let slot = self.slot(&key);
+        // Somebody compiles it, which takes long.
+        let Ok(mut shared) = slot.try_lock() else {
+            return Ok(None);
+        };
+        if let Some(code) = shared.upgrade() {
+            return Ok(Some(code));
+        }
+        match self.find(&key).await? {
+            Some(compiled) => Ok(Some(self.share(&mut shared, &compiled)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn share(
+        &self,
+        shared: &mut Weak<CellCode>,
+        compiled: &Compiled,
+    ) -> Result<Arc<CellCode>, CodeError> {
+        let code = Arc::new(self.sandbox.link(compiled, &self.budget)?);
+        *shared = Arc::downgrade(&code);
+        Ok(code)
+    }
+
+    /// Compiled code is at hand in a millisecond.
+    async fn find(&self, key: &CodeKey) -> Result<Option<Compiled>, CodeError> {
+        let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
+        let key = key.clone();
+        spawn_blocking(move || workspace.code().find(sandbox.engine(), &key))
+            .await
+            .map_err(|e| CodeError::Load(internal(e)))
+    }
+
+    /// Only what must be compiled waits for its turn, and is read into memory.
+    async fn compile(
         &self,
         key: CodeKey,
-        mut component: File,
-    ) -> Result<(Component, Origin), LoadError> {
-        let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
-        let (found, key) = spawn_blocking(move || {
-            let found = workspace.code().find(sandbox.engine(), &key);
-            (found, key)
-        })
-        .await
-        .map_err(internal)?;
-        if let Some(component) = found {
-            return Ok((component, Origin::Cache));
-        }
+        component: &Component,
+        rewrite: Rewrite,
+    ) -> Result<Compiled, CodeError> {
         // The semaphore is never closed. Who does not wait any more leaves the compiler at work.
         let turn = self.compiling.clone().acquire_owned().await;
         let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
+        let mut file = component
+            .file
+            .try_clone()
+            .map_err(|e| CodeError::Load(internal(e)))?;
         let compiled = spawn_blocking(move || {
             let _turn = turn;
-            let wasm = read_all(&mut component)?;
-            let compiled = workspace.code().compile(sandbox.engine(), &key, &wasm);
-            compiled.map_err(compile_error)
+            let wasm = read_all(&mut file)?;
+            let (code, engine) = (workspace.code(), sandbox.engine());
+            Ok(code.compile(engine, &key, &wasm, &rewrite)?)
         });
-        Ok((compiled.await.map_err(internal)??, Origin::Compiler))
+        compiled.await.map_err(|e| CodeError::Load(internal(e)))?
     }
 
     fn slot(&self, key: &CodeKey) -> Slot {

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::rewrite::Rewrite;
 use crate::allocator;
 use crate::workspace::disk::{Disk, on_disk};
 use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
@@ -31,7 +32,7 @@ pub const ENDINGS: Endings = Endings {
 };
 
 /// Changes with the files' layout.
-const FORMAT: &[u8] = b"modelcell code 2\n";
+const FORMAT: &[u8] = b"modelcell code 3\n";
 
 /// Why a component cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub enum CompileError {
     /// The component is malformed, or uses what the engine does not offer.
     #[error("the component is not valid: {0}")]
     Invalid(String),
+    /// The component cannot have the form that it is to have.
+    #[error("{0}")]
+    Rewrite(String),
 }
 
 /// How compiled code was come by.
@@ -55,25 +59,38 @@ pub enum Origin {
     Compiler,
 }
 
-/// What tells one component's compiled code from another's: a hash of the component's bytes and of
-/// the engine's settings.
+/// What tells one component from another: a hash of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CodeKey(String);
+pub struct ComponentDigest([u8; 32]);
 
-impl CodeKey {
-    /// The key of a component, which is read to its end.
+impl ComponentDigest {
+    /// The digest of a component, which is read to its end.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
-    pub fn of(engine: &Engine, mut component: impl Read) -> io::Result<Self> {
+    pub fn of(mut component: impl Read) -> io::Result<Self> {
         let mut wasm = Sha256::new();
         io::copy(&mut component, &mut wasm)?;
+        Ok(Self(wasm.finalize().into()))
+    }
+}
+
+/// What tells one piece of compiled code from another: a hash of the component, of the form that it
+/// was compiled in, and of the engine's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CodeKey(String);
+
+impl CodeKey {
+    /// The key of a component in a form.
+    pub fn of(engine: &Engine, component: &ComponentDigest, rewrite: &Rewrite) -> Self {
         let mut key = KeyHasher(Sha256::new());
         key.write(FORMAT);
         engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(&wasm.finalize());
-        Ok(Self(hex(&key.0.finalize())))
+        key.write(&component.0);
+        // Globals are sorted by name, so equal ones have equal keys.
+        rewrite.hash(&mut key);
+        Self(hex(&key.0.finalize()))
     }
 }
 
@@ -97,7 +114,8 @@ impl CodeCache {
         self.load(&self.entry(key), engine)
     }
 
-    /// Compiles `wasm`, whose key is `key`, and keeps the result. Takes up to seconds of all cores.
+    /// Compiles `wasm` in the form that `rewrite` says, for which the key is `key`, and keeps the
+    /// result. Takes up to seconds of all cores.
     ///
     /// # Errors
     ///
@@ -107,11 +125,13 @@ impl CodeCache {
         engine: &Engine,
         key: &CodeKey,
         wasm: &[u8],
+        rewrite: &Rewrite,
     ) -> Result<Component, CompileError> {
         check_kind(wasm)?;
         let entry = self.entry(key);
+        let wasm = rewrite.apply(wasm).map_err(CompileError::Rewrite)?;
         let code = engine
-            .precompile_component(wasm)
+            .precompile_component(&wasm)
             .map_err(|e| CompileError::Invalid(format!("{e:#}")))?;
         if let Err(error) = self.store(&entry, &code) {
             tracing::warn!(%error, "compiled code could not be kept; it is compiled again next time");
@@ -245,10 +265,10 @@ mod tests {
     fn code_is_kept_and_damaged_code_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CodeKey::of(&engine, WASM).unwrap();
+        let key = CodeKey::of(&engine, &ComponentDigest::of(WASM).unwrap(), &Rewrite::Plain);
         let cache = cache(dir.path(), 1 << 30);
         assert!(cache.find(&engine, &key).is_none());
-        cache.compile(&engine, &key, WASM).unwrap();
+        cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
         assert!(cache.find(&engine, &key).is_some());
         assert!(cache.disk.used() > 0);
 
@@ -258,7 +278,7 @@ mod tests {
         code[last] ^= 1;
         fs::write(entry.body(), code).unwrap();
         assert!(cache.find(&engine, &key).is_none());
-        cache.compile(&engine, &key, WASM).unwrap();
+        cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
         assert!(cache.find(&engine, &key).is_some());
     }
 
@@ -266,9 +286,9 @@ mod tests {
     fn code_that_finds_no_room_on_the_disk_is_used_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CodeKey::of(&engine, WASM).unwrap();
+        let key = CodeKey::of(&engine, &ComponentDigest::of(WASM).unwrap(), &Rewrite::Plain);
         let cache = cache(dir.path(), 4096);
-        cache.compile(&engine, &key, WASM).unwrap();
+        cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
         assert!(cache.find(&engine, &key).is_none());
         assert_eq!(cache.disk.used(), 0);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use crate::config::{Span, parse_toml};
+use crate::sandbox::Isolation;
 
 /// The settings file's name in an artifact.
 pub const SETTINGS_FILE: &str = "modelcell.toml";
@@ -25,6 +26,12 @@ const FILE_LIMIT: u64 = 64 * 1024;
 pub struct ArtifactSettings {
     /// The longest time for one request.
     pub request_timeout: Option<Span>,
+    /// How requests are kept apart.
+    pub isolation: Option<Isolation>,
+    /// The longest time for one hook of a request.
+    pub hook_timeout: Option<Span>,
+    /// Bytes of the largest answer.
+    pub max_response: Option<ByteSize>,
     /// Bytes of linear memory of one cell.
     pub cell_memory: Option<ByteSize>,
     /// Cells that serve requests at a time.
@@ -62,11 +69,25 @@ impl ArtifactSettings {
         }
     }
 
+    /// How requests are kept apart: the artifact's wish, at least `least`.
+    pub fn isolation(&self, least: Isolation) -> Isolation {
+        self.isolation.unwrap_or_default().max(least)
+    }
+
     /// The cell's memory in bytes: the artifact's wish, at most `ceiling`.
     pub fn cell_memory(&self, ceiling: usize) -> usize {
-        self.cell_memory.map_or(ceiling, |wish| {
-            usize::try_from(wish.as_u64()).map_or(ceiling, |wish| wish.min(ceiling))
-        })
+        at_most(self.cell_memory, ceiling)
+    }
+
+    /// Bytes of the largest answer: the artifact's wish, at most `ceiling`.
+    pub fn transfer(&self, ceiling: usize) -> usize {
+        at_most(self.max_response, ceiling)
+    }
+
+    /// The time for a hook: the artifact's wish, at most `ceiling`.
+    pub fn hook_timeout(&self, ceiling: Duration) -> Duration {
+        self.hook_timeout
+            .map_or(ceiling, |wish| wish.0.min(ceiling))
     }
 
     /// The time for a request: the artifact's wish, at most `ceiling`.
@@ -80,6 +101,12 @@ impl ArtifactSettings {
         self.cells
             .map_or(ceiling, |wish| (wish as usize).clamp(1, ceiling))
     }
+}
+
+fn at_most(wish: Option<ByteSize>, ceiling: usize) -> usize {
+    wish.map_or(ceiling, |wish| {
+        usize::try_from(wish.as_u64()).map_or(ceiling, |wish| wish.min(ceiling))
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +126,9 @@ mod tests {
         assert_eq!(settings.request_timeout(minute), Duration::from_secs(5));
         assert_eq!(settings.cell_memory(1 << 20), 1 << 20);
         assert_eq!(settings.cells(4), 1);
+        let shared = parse("isolation = 'model'").unwrap();
+        assert_eq!(shared.isolation(Isolation::Model), Isolation::Model);
+        assert_eq!(shared.isolation(Isolation::Request), Isolation::Request);
     }
 
     #[test]

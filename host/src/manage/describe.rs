@@ -12,6 +12,7 @@ use crate::host::Host;
 use crate::load::progress::{Progress, Stage};
 use crate::models::{Model, ModelsError, Status};
 use crate::response::{self, Reply};
+use crate::sandbox::Isolation;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +32,12 @@ struct ReadyBody<'a> {
     linear_memory_bytes: u64,
     cells: usize,
     idle_cells: usize,
+    /// How requests are kept apart, and whether their cells start from a snapshot.
+    isolation: Isolation,
+    snapshot: bool,
+    /// Why there is no snapshot although there was to be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolation_reason: Option<String>,
     /// Compiled code, which counts once for all the models that share it.
     code_bytes: u64,
     code_shared_by: usize,
@@ -84,6 +91,8 @@ fn ready(model: &Arc<Model>) -> Reply {
     let stats = model.stats.read();
     let loaded = model.loaded();
     let usage = loaded.cells.usage();
+    let code = loaded.cells.code();
+    let isolation = loaded.cells.isolation();
     let origin = model.origin.as_ref();
     let since_1970 = model.loaded_at.duration_since(UNIX_EPOCH);
     let body = ReadyBody {
@@ -104,8 +113,12 @@ fn ready(model: &Arc<Model>) -> Reply {
             .saturating_sub(MODEL_BYTES + usage.cells as u64 * CELL_BYTES),
         cells: usage.cells,
         idle_cells: usage.idle,
-        code_bytes: loaded.code.bytes(),
-        code_shared_by: Arc::strong_count(&loaded.code),
+        isolation: isolation.isolation,
+        snapshot: isolation.snapshot,
+        isolation_reason: isolation.reason.map(|reason| reason.to_string()),
+        code_bytes: code.bytes(),
+        // Less the one here.
+        code_shared_by: Arc::strong_count(&code) - 1,
         disk_bytes: loaded.disk_bytes(),
         version: origin.map(|origin| origin.version().0.as_str()),
         refresh_error: origin.and_then(|origin| origin.failure()),

@@ -11,14 +11,14 @@ use super::Models;
 use super::model::Model;
 use super::table::Entry;
 use crate::budget::{Evict, NoRoom};
-use crate::load::code::SharedCode;
+use crate::sandbox::CellCode;
 use crate::workspace::disk::DiskFull;
 
 impl Evict for Models {
     fn can_free(&self, bytes: u64) -> bool {
         let table = self.lock();
         let mut found = 0;
-        let mut code: HashMap<*const SharedCode, usize> = HashMap::new();
+        let mut code: HashMap<*const CellCode, usize> = HashMap::new();
         for (name, model, _) in table.ready() {
             let loaded = model.loaded();
             if !self.evicts || !table.may_go(name, model) {
@@ -27,10 +27,12 @@ impl Evict for Models {
             }
             found += loaded.cells.usage().bytes;
             // Code is free when all who share it have gone.
-            let gone = code.entry(Arc::as_ptr(&loaded.code)).or_default();
+            let shared = loaded.cells.code();
+            let gone = code.entry(Arc::as_ptr(&shared)).or_default();
             *gone += 1;
-            if *gone == Arc::strong_count(&loaded.code) {
-                found += loaded.code.bytes();
+            // Less the one here.
+            if *gone == Arc::strong_count(&shared) - 1 {
+                found += shared.bytes();
             }
             if found >= bytes {
                 return true;

@@ -11,11 +11,11 @@ use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::filesystem::WasiFilesystem;
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::random::WasiRandom;
 
-use super::cell::CellState;
+use super::state::CellState;
 
 /// Interfaces that work in a cell.
 const OFFERED: &[&str] = &[
@@ -105,8 +105,8 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CellState>> {
     let l = &mut linker;
     // wasi:io, wasi:clocks, wasi:random/random and the three standard streams.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
-    filesystem::preopens::add_to_linker::<CellState, WasiFilesystem>(l, CellState::filesystem)?;
-    filesystem::types::add_to_linker::<CellState, WasiFilesystem>(l, CellState::filesystem)?;
+    filesystem::preopens::add_to_linker::<CellState, WasiFilesystem>(l, CellState::files)?;
+    filesystem::types::add_to_linker::<CellState, WasiFilesystem>(l, CellState::files)?;
     random::insecure::add_to_linker::<CellState, WasiRandom>(l, CellState::random)?;
     random::insecure_seed::add_to_linker::<CellState, WasiRandom>(l, CellState::random)?;
     cli::environment::add_to_linker::<CellState, WasiCli>(l, CellState::cli)?;

@@ -36,6 +36,15 @@ pub enum Stream {
     Stderr,
 }
 
+/// What is known when a request's log ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    /// Bytes that went beyond the limit.
+    pub dropped: usize,
+    /// The last line on stderr, which after a trap is mostly the panic message.
+    pub last_error_line: Option<String>,
+}
+
 struct State {
     model: Arc<str>,
     limit: usize,
@@ -73,8 +82,8 @@ impl GuestLog {
     }
 
     /// Ends a request: logs lines without an end, says how much was dropped, and starts counting
-    /// anew. Returns the last line on stderr, which after a trap is mostly the panic message.
-    pub fn finish(&self) -> Option<String> {
+    /// anew.
+    pub fn finish(&self) -> LogEnd {
         let mut state = self.lock();
         state.emit_rest(Stream::Stdout);
         state.emit_rest(Stream::Stderr);
@@ -87,8 +96,10 @@ impl GuestLog {
             );
         }
         state.written = 0;
-        state.dropped = 0;
-        state.last_error_line.take()
+        LogEnd {
+            dropped: std::mem::take(&mut state.dropped),
+            last_error_line: state.last_error_line.take(),
+        }
     }
 
     fn write(&self, stream: Stream, bytes: &[u8]) {
@@ -253,10 +264,14 @@ mod tests {
         log.write(Stream::Stderr, b"src/lib.rs:1:2: no");
         log.write(Stream::Stdout, b"other\n");
         assert_eq!(
-            log.finish().as_deref(),
+            log.finish().last_error_line.as_deref(),
             Some("panicked at src/lib.rs:1:2: no")
         );
-        assert_eq!(log.finish(), None, "each request starts anew");
+        assert_eq!(
+            log.finish().last_error_line,
+            None,
+            "each request starts anew"
+        );
     }
 
     #[test]
@@ -265,9 +280,9 @@ mod tests {
         log.write(Stream::Stderr, b"0123456789abc");
         log.write(Stream::Stderr, b"more");
         assert_eq!(log.lock().dropped, 7);
-        assert_eq!(log.finish().as_deref(), Some("0123456789"));
+        assert_eq!(log.finish().last_error_line.as_deref(), Some("0123456789"));
         log.write(Stream::Stderr, b"next");
-        assert_eq!(log.finish().as_deref(), Some("next"));
+        assert_eq!(log.finish().last_error_line.as_deref(), Some("next"));
     }
 
     #[test]

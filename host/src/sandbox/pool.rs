@@ -1,23 +1,28 @@
-//! The cells of one model: how many there may be, and who has them.
+//! The cells of one model: how many there may be, who has them, and what they are made of.
 //!
-//! A cell that has answered goes back and serves the next request; the most recently used one goes
-//! out first, so that its memory is still in the processor's caches. When none is free a new one is
-//! made, up to the limit, which costs an instantiation and a run of `model_fn`. Beyond that, or if
-//! the memory budget has no room for another, requests wait, but no more than [`QUEUE`] of them and
-//! none longer than half of its time.
+//! Under `isolation = "request"` each request gets a cell of its own, which is dropped after the
+//! answer: thawed from the model's snapshot, or, until the snapshot's code is compiled, started anew by
+//! a run of `model_fn`. Under `"model"` a cell that has answered goes back and serves the next request;
+//! the most recently used one goes out first, so that its memory is still in the processor's caches.
 //!
-//! [`Lease`] is the only way to a cell. Only [`Lease::invoke`] that ended well puts the cell back;
-//! dropping a lease in any other way drops the cell.
+//! Whoever asks for a cell gets one that is ready, or one that is made, or waits, or is refused
+//! ([`Outcome`]). What bounds it: cells of the model, places of the host ([`Places`]) and the memory
+//! budget. No more than [`QUEUE`] requests wait, and none longer than half of its time.
+//!
+//! [`Lease`] is the only way to a cell. Dropping it drops the cell, whatever the guest was doing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::cell::{Cell, CellError, CellSpec, HookFault, Invocation};
-use super::{CellCode, Sandbox};
+use super::cell::{Cell, CellSpec, Invocation};
+use super::fault::{CellError, HookFault};
+use super::places::{ModelId, Place};
+use super::snapshot::Frozen;
+use super::{CellCode, Isolation, Outcome, Sandbox};
 use crate::budget::NoRoom;
 use crate::hooks::{Hook, Request};
 
@@ -32,12 +37,14 @@ const LAST_PAUSE: Duration = Duration::from_millis(100);
 /// The cells of one model.
 pub struct CellPool {
     sandbox: Arc<Sandbox>,
-    code: CellCode,
     spec: CellSpec,
+    model: ModelId,
+    source: RwLock<Source>,
+    /// Cells in which `model_fn` ran.
     idle: Mutex<Vec<Cell>>,
     /// Cells that are lent out.
     leased: AtomicUsize,
-    /// Bytes of the first cell, which the next one will need as well.
+    /// Bytes of the first cell, which the next one that is started will need as well.
     cell_bytes: u64,
     max_cells: usize,
     permits: Arc<Semaphore>,
@@ -45,15 +52,37 @@ pub struct CellPool {
     queue: Semaphore,
 }
 
+/// What cells are made of.
+#[derive(Clone)]
+enum Source {
+    /// A snapshot; each serves one request.
+    Frozen(Arc<Frozen>),
+    /// A run of `model_fn`; each serves one request. With the reason if there will be no snapshot.
+    Once(Arc<CellCode>, Option<Arc<str>>),
+    /// A run of `model_fn`; each serves many requests. With the reason if they were not to.
+    Reused(Arc<CellCode>, Option<Arc<str>>),
+}
+
 /// What a model holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellUsage {
     /// Cells, busy ones included.
     pub cells: usize,
-    /// Cells that wait for a request.
+    /// Cells, or the memories of cells, that wait for a request.
     pub idle: usize,
     /// Bytes of the linear memories and tables of all cells, and what the host keeps for them.
     pub bytes: u64,
+}
+
+/// How a model's requests are kept apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IsolationState {
+    /// What holds.
+    pub isolation: Isolation,
+    /// Cells start from a snapshot.
+    pub snapshot: bool,
+    /// Why there is no snapshot, and will be none, although there was to be one.
+    pub reason: Option<Arc<str>>,
 }
 
 /// Why no cell could be leased.
@@ -68,27 +97,85 @@ pub enum LeaseError {
 }
 
 impl CellPool {
-    /// Makes the pool and its first cell, so that a model whose `model_fn` fails never counts as
-    /// loaded.
-    pub async fn start(
+    /// A pool with its first cell, in which `model_fn` ran.
+    pub fn new(
         sandbox: Arc<Sandbox>,
-        code: CellCode,
+        code: Arc<CellCode>,
         spec: CellSpec,
         max_cells: usize,
-        deadline: Instant,
-    ) -> Result<Arc<Self>, CellError> {
-        let first = Cell::start(&sandbox, &code, &spec, deadline).await?;
-        Ok(Arc::new(Self {
+        isolation: Isolation,
+        first: Cell,
+    ) -> Arc<Self> {
+        let source = match isolation {
+            Isolation::Request => Source::Once(code, None),
+            Isolation::Model => Source::Reused(code, None),
+        };
+        Arc::new(Self {
+            model: sandbox.places().new_model(),
             sandbox,
-            code,
             spec,
+            source: RwLock::new(source),
             cell_bytes: first.charged(),
             idle: Mutex::new(vec![first]),
             leased: AtomicUsize::new(0),
             max_cells,
             permits: Arc::new(Semaphore::new(max_cells)),
             queue: Semaphore::new(QUEUE),
-        }))
+        })
+    }
+
+    /// From now on, cells start from a snapshot.
+    pub fn start_from(&self, frozen: Frozen) {
+        self.set_source(Source::Frozen(Arc::new(frozen)));
+        let started = std::mem::take(&mut *self.lock());
+        drop(started);
+    }
+
+    /// There will be no snapshot for cells to start from, for `reason`. So they are reused, or, if that
+    /// is not allowed (`strict`), `model_fn` runs for each request.
+    pub fn without_snapshot(&self, reason: &str, strict: bool) {
+        let (Source::Once(code, _) | Source::Reused(code, _)) = self.source() else {
+            return;
+        };
+        let model = &*self.spec.model;
+        let kept = Some(reason.into());
+        self.set_source(if strict {
+            tracing::warn!(
+                model,
+                reason,
+                "the model's state cannot be frozen, so model_fn runs for each request"
+            );
+            Source::Once(code, kept)
+        } else {
+            tracing::warn!(
+                model,
+                reason,
+                "the model's state cannot be frozen, so its cells are reused (isolation = \"model\")"
+            );
+            Source::Reused(code, kept)
+        });
+    }
+
+    /// How the model's requests are kept apart.
+    pub fn isolation(&self) -> IsolationState {
+        let (isolation, snapshot, reason) = match self.source() {
+            Source::Frozen(_) => (Isolation::Request, true, None),
+            Source::Once(_, reason) => (Isolation::Request, false, reason),
+            Source::Reused(_, reason) => (Isolation::Model, false, reason),
+        };
+        IsolationState {
+            isolation,
+            snapshot,
+            reason,
+        }
+    }
+
+    /// The code that its cells run.
+    pub fn code(&self) -> Arc<CellCode> {
+        match self.source() {
+            Source::Frozen(frozen) => frozen.code.clone(),
+            Source::Once(code, _) | Source::Reused(code, _) => code,
+        }
     }
 
     /// Lends a cell for a request that must be done at `deadline`.
@@ -97,30 +184,49 @@ impl CellPool {
     ///
     /// [`LeaseError::Busy`], or why a further cell could not be made.
     pub async fn lease(self: &Arc<Self>, deadline: Instant) -> Result<Lease, LeaseError> {
+        let begin = Instant::now();
+        let result = self.try_lease(deadline, begin).await;
+        if let Err(LeaseError::Busy) = result {
+            self.sandbox.outcomes().count(Outcome::Refused);
+        }
+        result
+    }
+
+    async fn try_lease(
+        self: &Arc<Self>,
+        deadline: Instant,
+        begin: Instant,
+    ) -> Result<Lease, LeaseError> {
         // One that gets its cell later would be ended half-way, and its cell with it, for nothing.
-        let until = half_time(deadline);
-        let permit = match self.permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => self.wait(until).await?,
+        let until = begin + deadline.saturating_duration_since(begin) / 2;
+        let free = self.permits.clone().try_acquire_owned().ok();
+        let free = free.and_then(|permit| Some((permit, self.sandbox.places().try_take()?)));
+        let waits = free.is_none();
+        let (permit, place) = match free {
+            Some(both) => both,
+            None => self.wait(until).await?,
         };
-        let cell = self.cell(deadline, until).await?;
+        let (cell, outcome) = self.cell(deadline, until).await?;
+        let outcome = if waits { Outcome::Waited } else { outcome };
+        self.sandbox.outcomes().count(outcome);
         Ok(Lease {
             cell,
             _counted: Leased::count(self),
             pool: self.clone(),
+            _place: place,
             _permit: permit,
         })
     }
 
-    /// An idle cell or a new one, for somebody who has a permit.
-    async fn cell(&self, deadline: Instant, until: Instant) -> Result<Cell, LeaseError> {
+    /// A cell for somebody who has a permit and a place.
+    async fn cell(
+        &self,
+        deadline: Instant,
+        until: Instant,
+    ) -> Result<(Cell, Outcome), LeaseError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let idle = self.lock().pop();
-            if let Some(cell) = idle {
-                return Ok(cell);
-            }
-            let error = match self.new_cell(deadline).await {
+            let error = match self.ready_or_made(deadline).await {
                 Ok(cell) => return Ok(cell),
                 Err(error) => error,
             };
@@ -140,8 +246,20 @@ impl CellPool {
         }
     }
 
-    /// Another cell. Room is asked for all at once, before anything is made.
-    async fn new_cell(&self, deadline: Instant) -> Result<Cell, CellError> {
+    async fn ready_or_made(&self, deadline: Instant) -> Result<(Cell, Outcome), CellError> {
+        let code = match self.source() {
+            Source::Frozen(frozen) => {
+                let (cell, warm) = Cell::thaw(&self.sandbox, &frozen, &self.spec).await?;
+                let outcome = if warm { Outcome::Ready } else { Outcome::Made };
+                return Ok((cell, outcome));
+            }
+            Source::Once(code, _) | Source::Reused(code, _) => code,
+        };
+        let idle = self.lock().pop();
+        if let Some(cell) = idle {
+            return Ok((cell, Outcome::Ready));
+        }
+        // Room is asked for all at once, before anything is made.
         match self.spec.account.charge(self.cell_bytes) {
             Ok(room) => drop(room),
             Err(no_room) => {
@@ -151,13 +269,20 @@ impl CellPool {
                 });
             }
         }
-        Cell::start(&self.sandbox, &self.code, &self.spec, deadline).await
+        let cell = Cell::start(&self.sandbox, &code, &self.spec, deadline).await?;
+        Ok((cell, Outcome::Made))
     }
 
-    async fn wait(&self, until: Instant) -> Result<OwnedSemaphorePermit, LeaseError> {
-        let _place = self.queue.try_acquire().map_err(|_| LeaseError::Busy)?;
-        match timeout_at(until, self.permits.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
+    async fn wait(&self, until: Instant) -> Result<(OwnedSemaphorePermit, Place), LeaseError> {
+        let _queued = self.queue.try_acquire().map_err(|_| LeaseError::Busy)?;
+        let both = async {
+            // First the model's own limit: only so many of its requests wait for places.
+            let permit = self.permits.clone().acquire_owned().await;
+            let place = self.sandbox.places().take(self.model).await;
+            permit.map(|permit| (permit, place))
+        };
+        match timeout_at(until, both).await {
+            Ok(Ok(both)) => Ok(both),
             // The semaphore is never closed, so this is the end of the wait.
             _ => Err(LeaseError::Busy),
         }
@@ -165,7 +290,7 @@ impl CellPool {
 
     /// What the cells hold now.
     pub fn usage(&self) -> CellUsage {
-        let idle = self.lock().len();
+        let idle = self.idle();
         CellUsage {
             cells: idle + self.leased.load(Ordering::Relaxed),
             idle,
@@ -181,6 +306,11 @@ impl CellPool {
     /// Lets go of idle cells that are more than the model needs to answer at once. Returns whether
     /// there were any.
     pub fn trim(&self) -> bool {
+        if let Source::Frozen(frozen) = self.source() {
+            let spare = self.spare(frozen.slots.idle());
+            frozen.slots.release(spare);
+            return spare > 0;
+        }
         let extra: Vec<Cell> = {
             let mut idle = self.lock();
             let spare = self.spare(idle.len());
@@ -192,6 +322,10 @@ impl CellPool {
 
     /// Bytes that [`CellPool::trim`] would give back.
     pub fn spare_bytes(&self) -> u64 {
+        if let Source::Frozen(frozen) = self.source() {
+            let spare = self.spare(frozen.slots.idle());
+            return spare as u64 * frozen.slots.idle_bytes();
+        }
         let idle = self.lock();
         let spare = self.spare(idle.len());
         idle.iter().take(spare).map(Cell::charged).sum()
@@ -208,7 +342,24 @@ impl CellPool {
         idle.saturating_sub(keep)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Cell>> {
+    fn idle(&self) -> usize {
+        match self.source() {
+            Source::Frozen(frozen) => frozen.slots.idle(),
+            Source::Once(..) | Source::Reused(..) => self.lock().len(),
+        }
+    }
+
+    fn source(&self) -> Source {
+        let source = self.source.read();
+        source.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_source(&self, source: Source) {
+        let mut current = self.source.write().unwrap_or_else(PoisonError::into_inner);
+        *current = source;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Cell>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -219,19 +370,29 @@ pub struct Lease {
     _counted: Leased,
     pool: Arc<CellPool>,
     // After `cell`, so that a dropped cell's memory is free before another one may be made.
+    _place: Place,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    /// Serves one request, and gives the cell back if it can serve another.
+    /// Serves one request. The cell's end is that of its memory, but for a reused one that can serve
+    /// another request.
     pub async fn invoke(
         mut self,
         request: &Request,
         deadline: Instant,
     ) -> Result<Invocation, CellError> {
-        let result = self.cell.invoke(&self.pool.spec, request, deadline).await;
-        if result.as_ref().err().is_none_or(CellError::cell_is_usable) {
-            self.pool.lock().push(self.cell);
+        let pool = &self.pool;
+        let result = self
+            .cell
+            .invoke(&pool.sandbox, &pool.spec, request, deadline)
+            .await;
+        let usable = result.as_ref().err().is_none_or(CellError::cell_is_usable);
+        if usable && self.cell.was_started() {
+            let source = pool.source.read().unwrap_or_else(PoisonError::into_inner);
+            if let Source::Reused(..) = *source {
+                pool.lock().push(self.cell);
+            }
         }
         result
     }
@@ -251,10 +412,4 @@ impl Drop for Leased {
     fn drop(&mut self) {
         self.0.leased.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Half-way from now to `deadline`.
-fn half_time(deadline: Instant) -> Instant {
-    let now = Instant::now();
-    now + deadline.saturating_duration_since(now) / 2
 }

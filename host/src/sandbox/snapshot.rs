@@ -1,0 +1,191 @@
+//! A model's state after `model_fn`, frozen: where its cells start from.
+//!
+//! A component is prepared for it before it is compiled: `wasmtime-wizer` adds an interface through
+//! which memories and globals can be read ([`ACCESS`]). What `model_fn` left is read through it and has
+//! two parts. The memory becomes an [`Image`]. The globals become constants in the code, which is
+//! compiled once for all models that agree in them; in most components the only one is the stack
+//! pointer, which is always where it was in the beginning.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::{Instance, WasmList};
+use wasmtime::{AsContextMut, Store};
+
+use super::CellCode;
+use super::memory::{Image, Slots};
+use super::state::CellState;
+use crate::budget::{Account, Charge, NoRoom};
+
+/// The interface that wizer adds to a component.
+pub const ACCESS: &str = "wasmtime:wizer/access";
+
+/// What reading a memory takes of it: wizer's accessor grows the memory to leave its answer there.
+const ACCESSOR_BYTES: usize = 64 * 1024;
+
+/// Values of mutable globals, by the name of the function that reads them.
+pub type Globals = BTreeMap<String, GlobalValue>;
+
+/// The value of a mutable global: floating-point ones by their bits, which differ for equal NaNs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum GlobalValue {
+    /// An `i32`.
+    I32(i32),
+    /// An `i64`.
+    I64(i64),
+    /// An `f32`.
+    F32(u32),
+    /// An `f64`.
+    F64(u64),
+}
+
+/// What `model_fn` left.
+pub struct Snapshot {
+    /// The linear memory.
+    pub image: Image,
+    /// What the image holds of the memory budget.
+    pub charge: Charge,
+    /// The mutable globals.
+    pub globals: Globals,
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum FreezeError {
+    /// No other instance could start from the state.
+    #[error("{0}")]
+    Unfit(String),
+    /// The memory budget has no room for the image.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+}
+
+/// A snapshot that cells can be made of.
+pub struct Frozen {
+    /// The component's code, without any data, with the snapshot's globals.
+    pub(super) code: Arc<CellCode>,
+    /// The snapshot's memory, and where it is mapped.
+    pub(super) slots: Arc<Slots>,
+    // After the slots, which map the image.
+    _charge: Charge,
+}
+
+impl Frozen {
+    /// A snapshot that `code` was compiled for. The memory of its cells is charged to `account`.
+    pub fn new(code: Arc<CellCode>, image: Image, charge: Charge, account: Arc<Account>) -> Self {
+        Self {
+            code,
+            slots: Slots::new(Arc::new(image), account),
+            _charge: charge,
+        }
+    }
+
+    /// Bytes of memory that a cell has in the beginning.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots.image().len()
+    }
+}
+
+impl Snapshot {
+    /// Reads what `model_fn` left in `instance`. The image is charged to `account`.
+    pub(super) async fn take(
+        store: &mut Store<CellState>,
+        instance: &Instance,
+        account: &Arc<Account>,
+    ) -> Result<Self, FreezeError> {
+        // The memory knows them by number, and another instance would not have them.
+        let handles = store.data_mut().handles();
+        if handles > 0 {
+            return Err(FreezeError::Unfit(format!(
+                "model_fn left {handles} files, streams or timers open: close them, or build the \
+                 model with Modelcell's guest SDK, which closes those of the standard library"
+            )));
+        }
+        store.data_mut().limits.allow_more(ACCESSOR_BYTES);
+        store.set_epoch_deadline(1);
+        let unreadable =
+            |error| FreezeError::Unfit(format!("its state cannot be read: {error:#}"));
+        let mut globals = Globals::new();
+        let mut memory = None;
+        for (name, ty) in accessors(store, instance).map_err(unreadable)? {
+            let value = match ty {
+                Type::S32 => call::<i32>(store, instance, &name)
+                    .await
+                    .map(GlobalValue::I32),
+                Type::S64 => call::<i64>(store, instance, &name)
+                    .await
+                    .map(GlobalValue::I64),
+                Type::Float32 => call::<f32>(store, instance, &name)
+                    .await
+                    .map(|value| GlobalValue::F32(value.to_bits())),
+                Type::Float64 => call::<f64>(store, instance, &name)
+                    .await
+                    .map(|value| GlobalValue::F64(value.to_bits())),
+                // There is one memory: a component with more is not prepared.
+                _ => {
+                    memory = Some(name);
+                    continue;
+                }
+            };
+            globals.insert(name, value.map_err(unreadable)?);
+        }
+        let memory = memory.ok_or_else(|| FreezeError::Unfit("it has no memory".into()))?;
+        let memory = call::<WasmList<u8>>(store, instance, &memory).await;
+        let memory = memory.map_err(unreadable)?;
+        let memory = memory.as_le_slice(&*store);
+        let mut charge = account.charge(memory.len() as u64)?;
+        let image = Image::new(memory);
+        let image = image.map_err(|error| unreadable(error.into()))?;
+        let held = image.held().unwrap_or(image.len() as u64);
+        charge.shrink(charge.bytes().saturating_sub(held));
+        Ok(Self {
+            image,
+            charge,
+            globals,
+        })
+    }
+}
+
+/// The functions that read the instance's state, with what they return.
+fn accessors(
+    store: &mut Store<CellState>,
+    instance: &Instance,
+) -> wasmtime::Result<Vec<(String, Type)>> {
+    let component = instance.instance_pre(&*store).component().clone();
+    let engine = store.engine().clone();
+    let ty = component.component_type();
+    let item = ty.get_export(&engine, ACCESS).map(|external| external.ty);
+    let Some(ComponentItem::ComponentInstance(access)) = item else {
+        wasmtime::bail!("the component is not prepared for it");
+    };
+    access
+        .exports(&engine)
+        .map(|(name, external)| match external.ty {
+            ComponentItem::ComponentFunc(function) => match function.results().next() {
+                Some(ty) => Ok((name.to_owned(), ty)),
+                None => wasmtime::bail!("{name} returns nothing"),
+            },
+            _ => wasmtime::bail!("{name} is not a function"),
+        })
+        .collect()
+}
+
+async fn call<T>(
+    store: &mut Store<CellState>,
+    instance: &Instance,
+    name: &str,
+) -> wasmtime::Result<T>
+where
+    T: wasmtime::component::Lift + Send + Sync + 'static,
+{
+    let missing = || wasmtime::format_err!("{name} is missing");
+    let mut store = store.as_context_mut();
+    let access = instance.get_export_index(&mut store, None, ACCESS);
+    let access = access.ok_or_else(missing)?;
+    let function = instance.get_export_index(&mut store, Some(&access), name);
+    let function = function.ok_or_else(missing)?;
+    let function = instance.get_typed_func::<(), (T,)>(&mut store, function)?;
+    Ok(function.call_async(&mut store, ()).await?.0)
+}
