@@ -3,6 +3,7 @@
 //! The component holds one model, in a slot that `model-fn` fills and nothing empties. Inputs and
 //! predictions are resources of the component, so what passes between the hooks is only a handle.
 
+mod handles;
 mod panic;
 
 use std::cell::OnceCell;
@@ -55,7 +56,9 @@ impl<M: Exported> hooks::Guest for Component<M> {
 
     fn model_fn(model_dir: String) -> Result<(), hooks::Error> {
         panic::install_hook();
-        Ok(load::<M>(Path::new(&model_dir))?)
+        load::<M>(Path::new(&model_dir))?;
+        handles::release();
+        Ok(())
     }
 
     fn input_fn(request: hooks::Request) -> Result<hooks::Input, hooks::Error> {
