@@ -5,6 +5,7 @@
 
 mod handles;
 mod panic;
+mod seeds;
 
 use std::cell::OnceCell;
 use std::marker::PhantomData;
@@ -58,10 +59,12 @@ impl<M: Exported> hooks::Guest for Component<M> {
         panic::install_hook();
         load::<M>(Path::new(&model_dir))?;
         handles::release();
+        seeds::find();
         Ok(())
     }
 
     fn input_fn(request: hooks::Request) -> Result<hooks::Input, hooks::Error> {
+        seeds::renew();
         let input = loaded::<M>()?.input_fn(request.into())?;
         Ok(hooks::Input::new(Input::<M>(input)))
     }

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use modelcell_tests::artifact::guest;
@@ -265,6 +266,28 @@ fn a_panic_alone_has_its_message() {
         "{}",
         cell.complained()
     );
+}
+
+#[test]
+fn instances_of_a_frozen_component_hash_with_keys_of_their_own() {
+    let dir = model_dir("hash\nremember what model_fn knows");
+    let component = guest("misbehave");
+    let frozen = frozen(&component, dir.path());
+    let mut unfrozen = Cell::new(&component, dir.path());
+    unfrozen.load();
+    let hashes: HashSet<String> = [unfrozen]
+        .into_iter()
+        .chain((0..3).map(|_| Cell::new(&frozen, dir.path())))
+        .flat_map(|mut cell| {
+            let hashes = [(); 2].map(|()| cell.answer("predict:hash"));
+            // With the keys that the map had from the beginning.
+            let recalled = cell.answer("predict:recall what model_fn knows");
+            assert_eq!(recalled, "Some(19)");
+            assert_eq!(cell.answer("predict:recall something else"), "None");
+            hashes
+        })
+        .collect();
+    assert_eq!(hashes.len(), 8, "{hashes:?}");
 }
 
 #[test]
