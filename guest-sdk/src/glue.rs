@@ -3,7 +3,9 @@
 //! The component holds one model, in a slot that `model-fn` fills and nothing empties. Inputs and
 //! predictions are resources of the component, so what passes between the hooks is only a handle.
 
+mod handles;
 mod panic;
+mod seeds;
 
 use std::cell::OnceCell;
 use std::marker::PhantomData;
@@ -55,10 +57,14 @@ impl<M: Exported> hooks::Guest for Component<M> {
 
     fn model_fn(model_dir: String) -> Result<(), hooks::Error> {
         panic::install_hook();
-        Ok(load::<M>(Path::new(&model_dir))?)
+        load::<M>(Path::new(&model_dir))?;
+        handles::release();
+        seeds::find();
+        Ok(())
     }
 
     fn input_fn(request: hooks::Request) -> Result<hooks::Input, hooks::Error> {
+        seeds::renew();
         let input = loaded::<M>()?.input_fn(request.into())?;
         Ok(hooks::Input::new(Input::<M>(input)))
     }

@@ -44,6 +44,11 @@
 //! - [`Error`], [`Result`] and [`Context`]: why a hook gave no result, and the HTTP status of that;
 //! - [`npy`]: arrays in files, for a model's own data;
 //! - [`testing`]: drives a model through its hooks in a unit test.
+//!
+//! What `model_fn` leaves in memory is frozen, and each request begins with a copy of it: see
+//! [Snapshots](#snapshots).
+//!
+#![doc = include_str!("../SNAPSHOTS.md")]
 
 mod accept;
 mod decode;

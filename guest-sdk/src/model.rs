@@ -6,11 +6,11 @@ use crate::{Accept, Payload, Request, Result};
 
 /// A model: the four hooks that the host calls, under the names that SageMaker authors know.
 ///
-/// The host makes cells of the component, sandboxes that share nothing. In each it calls `model_fn`
-/// once; after that the cell serves requests, one at a time: `input_fn`, `predict_fn` and
+/// The host makes cells of the component, sandboxes that share nothing. Each begins with what
+/// `model_fn` left in memory, and serves requests, one at a time: `input_fn`, `predict_fn` and
 /// `output_fn` in this order. Which request meets which cell, and whether a cell lives on after a
-/// request, is up to the host, so nothing that belongs to one request may be kept in a static or
-/// behind a lock for the next.
+/// request, is up to the host ([Snapshots](crate#snapshots)), so nothing that belongs to one request
+/// may be kept in a static or behind a lock for the next.
 ///
 /// Put [`export`](crate::export) on the impl block. It also supplies `input_fn` and `output_fn` if
 /// the block leaves them out.
@@ -28,8 +28,8 @@ pub trait Model: Sized + 'static {
     /// Loads the model.
     ///
     /// `model_dir` is the directory with the artifact's files, read-only. Do all preparation here:
-    /// it runs once in a cell, the other hooks run for every request. An error fails the load, and
-    /// its text goes to whoever asked for it.
+    /// the other hooks run for every request, and find what this one left. An error fails the load,
+    /// and its text goes to whoever asked for it.
     fn model_fn(model_dir: &Path) -> Result<Self>;
 
     /// Decodes a request.

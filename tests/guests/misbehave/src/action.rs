@@ -1,6 +1,9 @@
 //! What the guest can be told to do: an action's name, and after a space what it applies to.
 
-use std::fs;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::hint::{black_box, spin_loop};
 use std::io::Read;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,12 +42,20 @@ pub fn act(action: &str) -> Result<String> {
             println!("{rest}");
             Ok("printed".to_owned())
         }
+        "print-part" => {
+            print!("{rest}");
+            Ok("printed".to_owned())
+        }
         "eprint" => {
             eprintln!("{rest}");
             Ok("printed".to_owned())
         }
         "flood" => flood(number(rest)?),
         "read" => Ok(outcome(fs::read_to_string(rest))),
+        "keep-open" => {
+            std::mem::forget(File::open(rest)?);
+            Ok("open".to_owned())
+        }
         "write" => Ok(outcome(fs::write(rest, "x").map(|()| "written".to_owned()))),
         "make-dir" => Ok(outcome(fs::create_dir(rest).map(|()| "made".to_owned()))),
         "remove" => Ok(outcome(
@@ -65,9 +76,23 @@ pub fn act(action: &str) -> Result<String> {
             ))
         }
         "count" => Ok(count().to_string()),
+        "hash" => Ok(RandomState::new().hash_one(0).to_string()),
+        "remember" => {
+            MEMORY.with_borrow_mut(|memory| memory.insert(rest.to_owned(), rest.len()));
+            Ok("remembered".to_owned())
+        }
+        "recall" => Ok(format!(
+            "{:?}",
+            MEMORY.with_borrow(|memory| memory.get(rest).copied())
+        )),
         "large" => Ok("x".repeat(number(rest)?)),
         _ => Err(Error::invalid_input(format!("no action is called {name}"))),
     }
+}
+
+thread_local! {
+    /// A map whose hashes must stay what they were.
+    static MEMORY: RefCell<HashMap<String, usize>> = RefCell::default();
 }
 
 #[expect(clippy::panic, reason = "this guest is told to")]

@@ -1,7 +1,7 @@
 //! A guest that does what it is told, good or bad.
 //!
-//! `model_fn` obeys the data file `behaviour`, if the artifact has one. The other hooks obey the
-//! request's body: `HOOK:ACTION`, with `input`, `predict` or `output` for the hook, such as
+//! `model_fn` obeys the lines of the data file `behaviour`, if the artifact has one. The other hooks
+//! obey the request's body: `HOOK:ACTION`, with `input`, `predict` or `output` for the hook, such as
 //! `predict:sleep 200`. What an action finds out is the answer's body. A body that names no hook is
 //! answered with `ok`, and `echo` with all that the guest sees of the request, as JSON.
 
@@ -57,7 +57,12 @@ impl Model for Misbehave {
 
     fn model_fn(model_dir: &Path) -> Result<Self> {
         match std::fs::read_to_string(model_dir.join("behaviour")) {
-            Ok(action) => act(action.trim()).map(|_| Self),
+            Ok(actions) => {
+                actions
+                    .lines()
+                    .try_for_each(|action| act(action).map(drop))?;
+                Ok(Self)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self),
             Err(error) => Err(error.into()),
         }
