@@ -12,6 +12,7 @@ pub mod files;
 pub mod progress;
 pub mod rewrite;
 pub mod settings;
+pub mod snapshots;
 mod threads;
 pub mod unpack;
 
@@ -24,16 +25,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
-use crate::budget::{Account, Budget, Charge, MODEL_BYTES, NoRoom};
+use crate::budget::{Budget, Charge, NoRoom};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
-use crate::sandbox::{
-    CellError, CellPool, CellSpec, HookFault, Isolation, Sandbox, SandboxError,
-};
+use crate::sandbox::{CellError, CellPool, HookFault, Isolation, Sandbox, SandboxError};
 use crate::workspace::Workspace;
 use crate::workspace::disk::DiskFull;
-use cells::{CellMaker, IsolationWish};
+use cells::{CellMaker, CellPlan, Made};
 use code::{CodeRegistry, Component};
 use compile::CompileError;
 use files::{ModelFiles, open_archive, open_component, unpack_into};
@@ -172,7 +171,6 @@ pub struct Loader {
     workspace: Arc<Workspace>,
     repository: Option<Arc<Repository>>,
     limits: ModelLimits,
-    budget: Arc<Budget>,
     metrics: Arc<Metrics>,
     cells: CellMaker,
     unpacking: Semaphore,
@@ -197,12 +195,11 @@ impl Loader {
         let sandbox = Arc::new(Sandbox::new(limits.all_cells).map_err(|e| e.to_string())?);
         let code = CodeRegistry::new(sandbox.clone(), workspace.clone(), budget.clone(), parallel);
         Ok(Self {
+            cells: CellMaker::new(sandbox.clone(), workspace.clone(), budget, code),
             workspace,
             repository,
             limits,
-            budget,
             metrics,
-            cells: CellMaker::new(sandbox.clone(), code),
             sandbox,
             unpacking: Semaphore::new(parallel),
             threads: LoadThreads::start()?,
@@ -291,7 +288,7 @@ impl Loader {
         progress: &Progress,
     ) -> Result<(ModelFiles, Option<(Version, tokio::time::Instant)>), LoadError> {
         match source {
-            Source::Directory(dir) => Ok((ModelFiles::new(dir, None), None)),
+            Source::Directory(dir) => Ok((ModelFiles::foreign(dir), None)),
             Source::Archive(path) => {
                 let archive = spawn_blocking(move || open_archive(&path))
                     .await
@@ -341,35 +338,31 @@ impl Loader {
         .await
         .map_err(internal)??;
         let limits = &self.limits;
-        let wish = IsolationWish {
-            isolation: settings.isolation(limits.isolation),
-            strict: limits.isolation == Isolation::Request,
-        };
-        let first = self.cells.code(&component, wish, end.into()).await?;
-        let (compiled, origin) = (begin.elapsed(), first.origin);
-        progress.enter(Stage::ModelFn);
-        let account = Account::beside(&self.budget, first.code.bytes() + MODEL_BYTES);
-        let charge = account.charge(MODEL_BYTES)?;
-        let spec = CellSpec {
+        let plan = CellPlan {
             model: name.into(),
             model_dir: files.path.as_path().into(),
+            artifact: files.digest,
             memory_limit: settings.cell_memory(limits.cell_memory),
             transfer_limit: settings.transfer(limits.transfer),
             log_limit: limits.guest_log,
             hook_timeout: settings.hook_timeout(limits.hook_timeout),
-            account,
+            max_cells: settings.cells(limits.cells),
+            isolation: settings.isolation(limits.isolation),
+            strict: limits.isolation == Isolation::Request,
         };
-        let max_cells = settings.cells(limits.cells);
-        let cells = self
-            .cells
-            .start(first, component, spec, max_cells, wish, end.into())
-            .await?;
+        let made = self.cells.make(plan, component, progress, end.into());
+        let Made {
+            cells,
+            origin,
+            compiled,
+            charge,
+        } = made.await?;
         tracing::info!(
             model = name,
             unpack_ms = millis(unpacked),
-            compile_ms = millis(compiled - unpacked),
+            compile_ms = millis(compiled - begin - unpacked),
             code = ?origin,
-            model_fn_ms = millis(begin.elapsed() - compiled),
+            model_fn_ms = millis(compiled.elapsed()),
             "loaded"
         );
         Ok(Loaded {

@@ -27,6 +27,7 @@ use crate::load::progress::Progress;
 use crate::load::{LoadError, Loader, Source};
 use crate::metrics::Metrics;
 use crate::repository::{ModelName, Repository};
+use crate::sandbox::Sandbox;
 use failures::Failures;
 pub use loading::Loading;
 pub use model::{Model, Stats, StatsReading};
@@ -122,6 +123,11 @@ pub struct Models {
 }
 
 impl Models {
+    /// The engine and what its cells did.
+    pub fn sandbox(&self) -> &Sandbox {
+        self.loader.sandbox()
+    }
+
     /// No models yet; those that are pinned are loaded from now on. Needs a tokio runtime.
     pub fn start(loader: Loader, policy: Policy, metrics: Arc<Metrics>) -> Arc<Self> {
         // Looking at a file costs nothing, asking S3 does.

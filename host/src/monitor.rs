@@ -83,6 +83,8 @@ fn readings(host: &Host) -> Readings {
         disk_budget: host.disk.limit(),
         disk_used: host.disk.used(),
         buffered: host.buffers.used(),
+        breaches: host.models.sandbox().breaches_by_limit(),
+        leases: host.models.sandbox().leases_by_outcome(),
         models,
     }
 }

@@ -42,6 +42,7 @@ pub use guest_log::printable;
 pub use isolation::{Isolation, Outcome};
 pub use limits::{Breach, LimitKind};
 use memory::{CellMemories, Stacks};
+pub use memory::{Image, PAGE};
 use places::Places;
 pub use pool::{CellPool, CellUsage, IsolationState, Lease, LeaseError};
 pub use signature::{HookFaults, hook_faults};

@@ -1,7 +1,7 @@
-//! The cache directory: compiled code and fetched artifacts, which outlive the process, and the
+//! The cache directory: compiled code, snapshots and fetched artifacts, which outlive the process, and the
 //! unpacked models of this one. All of it is under the disk budget ([`Disk`]).
 //!
-//! Layout: `code/` (see [`CodeCache`]), `artifacts/` (what was fetched from S3) and `run/PROCESS/`,
+//! Layout: `code/` (see [`CodeCache`]), `snapshots/` (see [`SnapshotCache`]), `artifacts/` (what was fetched from S3) and `run/PROCESS/`,
 //! one folder for each running host with a lock on it, so that several hosts may share a cache
 //! directory. Folders whose lock nobody holds were left by a host that was killed; the next one to
 //! start removes them.
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::load::compile::{self, CodeCache, check_private};
+use crate::load::{self, snapshots::SnapshotCache};
 use crate::repository::cache::{self, ArtifactCache};
 use disk::Disk;
 
@@ -28,6 +29,7 @@ const LOCK_FILE: &str = "lock";
 /// The host's place on disk. Dropping it removes the unpacked models.
 pub struct Workspace {
     code: CodeCache,
+    snapshots: SnapshotCache,
     artifacts: Arc<ArtifactCache>,
     disk: Arc<Disk>,
     run: TempDir,
@@ -55,17 +57,19 @@ impl Workspace {
             .tempdir_in(&all_runs)
             .map_err(explain)?;
         let lock = lock_folder(run.path()).map_err(explain)?;
-        let (code, artifacts) = (dir.join("code"), dir.join("artifacts"));
-        for cached in [&code, &artifacts] {
+        let [code, snapshots, artifacts] = ["code", "snapshots", "artifacts"].map(|d| dir.join(d));
+        for cached in [&code, &snapshots, &artifacts] {
             make_private(cached).map_err(explain)?;
             check_private(cached).map_err(explain)?;
         }
         let mut found = sealed::scan(&code, compile::ENDINGS).map_err(explain)?;
+        found.extend(sealed::scan(&snapshots, load::snapshots::ENDINGS).map_err(explain)?);
         found.extend(sealed::scan(&artifacts, cache::ENDINGS).map_err(explain)?);
         let disk = Disk::open(dir, budget, found).map_err(explain)?;
         let scratch = run.path();
         Ok(Self {
             code: CodeCache::new(code, scratch.to_owned(), disk.clone()),
+            snapshots: SnapshotCache::new(snapshots, scratch.to_owned(), disk.clone()),
             artifacts: Arc::new(ArtifactCache::new(
                 artifacts,
                 scratch.to_owned(),
@@ -80,6 +84,11 @@ impl Workspace {
     /// The compiled components.
     pub fn code(&self) -> &CodeCache {
         &self.code
+    }
+
+    /// What `model_fn` left of models that were loaded before.
+    pub fn snapshots(&self) -> &SnapshotCache {
+        &self.snapshots
     }
 
     /// The artifacts that were fetched.

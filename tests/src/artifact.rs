@@ -39,6 +39,15 @@ pub fn misbehave_at_load(behaviour: &str) -> Vec<u8> {
     artifact(&guest("misbehave"), &[("behaviour", behaviour.as_bytes())])
 }
 
+/// The same with cells that are reused, so that what `model_fn` took is held as long as the model.
+pub fn misbehave_reused(behaviour: &str) -> Vec<u8> {
+    let files: [(&str, &[u8]); 2] = [
+        ("behaviour", behaviour.as_bytes()),
+        ("modelcell.toml", b"isolation = 'model'"),
+    ];
+    artifact(&guest("misbehave"), &files)
+}
+
 /// A `tar.gz` of a component and data files.
 pub fn artifact(component: &[u8], files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = Tar::new().file("model.wasm", component);

@@ -1,7 +1,7 @@
 //! What lies on disk.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The bytes of all files in a directory.
 pub fn bytes_in(dir: &Path) -> u64 {
@@ -12,4 +12,20 @@ pub fn bytes_in(dir: &Path) -> u64 {
         found => Some(found.len()),
     });
     sizes.sum()
+}
+
+/// The files of a directory whose names end so, sorted.
+///
+/// # Panics
+///
+/// If there is no such directory.
+pub fn files_in(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .collect();
+    files.sort();
+    files
 }

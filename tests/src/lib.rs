@@ -36,7 +36,7 @@ mod store;
 pub mod version;
 mod wait;
 
-pub use files::bytes_in;
+pub use files::{bytes_in, files_in};
 pub use http::{Call, Client, Reply, TARGET_MODEL};
 pub use log::Log;
 pub use server::{Server, Setup};

@@ -100,3 +100,14 @@ pub fn until_busy(server: &Server, model: &str) {
         server.get(&format!("/models/{model}")).json()["idleCells"] == 0
     });
 }
+
+/// Waits until a model's requests get cells from its snapshot, for which code may be compiled first.
+///
+/// # Panics
+///
+/// If that does not happen.
+pub fn until_frozen(server: &Server, model: &str) {
+    eventually("there is a snapshot", || {
+        server.get(&format!("/models/{model}")).json()["snapshot"] == true
+    });
+}

@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use modelcell_tests::artifact::{guest, misbehave};
+use modelcell_tests::artifact::{guest, misbehave, misbehave_reused};
 use modelcell_tests::command::Ended;
+use modelcell_tests::files_in;
+use modelcell_tests::manage::until_frozen;
 use modelcell_tests::raw::Connection;
 use modelcell_tests::{Server, Setup, TARGET_MODEL, eventually};
 
@@ -26,18 +28,6 @@ fn one_model() -> Setup {
 /// Starts a server that must not start.
 fn refused(setup: &Setup) -> Ended {
     Ended::of(&mut setup.command())
-}
-
-/// The files of a directory that end so, sorted.
-fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries
-        .filter(|path| path.to_string_lossy().ends_with(ending))
-        .collect();
-    files.sort();
-    files
 }
 
 /// Asks the server to stop, which it must do well and in time.
@@ -110,15 +100,21 @@ fn a_stop_while_a_model_is_compiled_is_not_held_up() {
 }
 
 #[test]
-fn nothing_but_compiled_code_is_left() {
+fn nothing_but_compiled_code_and_snapshots_is_left() {
     let cache = tempfile::tempdir().unwrap();
     let mut server = one_model().cache(cache.path()).start();
     server.invoke("m.tar.gz", "").ok();
-    assert_eq!(files(&cache.path().join("run"), "").len(), 1);
+    assert_eq!(files_in(&cache.path().join("run"), "").len(), 1);
+    until_frozen(&server, "m.tar.gz");
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
-    assert_eq!(files(&cache.path().join("run"), ""), Vec::<PathBuf>::new());
-    assert_eq!(files(&cache.path().join("code"), "").len(), 2);
+    assert_eq!(
+        files_in(&cache.path().join("run"), ""),
+        Vec::<PathBuf>::new()
+    );
+    assert_eq!(files_in(&cache.path().join("snapshots"), "").len(), 2);
+    // The component as `model_fn` needs it, and as cells from the snapshot do.
+    assert_eq!(files_in(&cache.path().join("code"), ".cwasm").len(), 2);
 }
 
 #[test]
@@ -128,12 +124,12 @@ fn after_sigkill_the_next_start_cleans_up() {
     let server = one_model().cache(cache.path()).start();
     server.invoke("m.tar.gz", "").ok();
     server.kill();
-    let stale = files(&run, "");
+    let stale = files_in(&run, "");
     assert_eq!(stale.len(), 1);
 
     let first = one_model().cache(cache.path()).start();
     assert!(!stale[0].exists());
-    let live = files(&run, "");
+    let live = files_in(&run, "");
     assert_eq!(live.len(), 1);
     // A second host on the same directory leaves the first one's files alone.
     let second = one_model().cache(cache.path()).start();
@@ -170,14 +166,16 @@ fn a_restart_does_not_compile_again() {
 #[test]
 fn damaged_compiled_code_is_compiled_again() {
     let cache = tempfile::tempdir().unwrap();
+    // With the component compiled in one form only.
+    let one_model = || Setup::new().artifact("m.tar.gz", misbehave_reused("ok"));
     one_model()
         .cache(cache.path())
         .start()
         .invoke("m.tar.gz", "")
         .ok();
     let code = cache.path().join("code");
-    let file = files(&code, ".cwasm").remove(0);
-    let digest = files(&code, ".sha256").remove(0);
+    let file = files_in(&code, ".cwasm").remove(0);
+    let digest = files_in(&code, ".sha256").remove(0);
     let sound = fs::read(&file).unwrap();
     let mut flipped = sound.clone();
     let middle = flipped.len() / 2;

@@ -459,6 +459,8 @@ fn models_that_loop_while_loading_do_not_hold_up_other_loads() {
 fn model_fn_that_fails_in_a_further_cell_blames_nobody_else() {
     let root = tempfile::tempdir().unwrap();
     fs::copy(guest_file("misbehave"), root.path().join("model.wasm")).unwrap();
+    let settings = root.path().join("modelcell.toml");
+    fs::write(settings, "isolation = 'model'").unwrap();
     let flag = root.path().display().to_string();
     let server = Setup::new().flags(&["--model-root", &flag]).start();
     server.load(&json!({"model_name": "m", "url": flag})).ok();

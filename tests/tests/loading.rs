@@ -13,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use modelcell_tests::Setup;
 use modelcell_tests::artifact::{guest_file, misbehave, misbehave_at_load};
-use modelcell_tests::manage::{invoke, load, names, one_model, unpacked};
+use modelcell_tests::manage::{invoke, load, names, one_model, unpacked, until_frozen};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 
@@ -277,6 +277,7 @@ fn directories_without_a_component_are_refused() {
 fn a_load_that_the_host_has_no_addresses_for_is_507() {
     let server = one_model();
     load(&server, "a", "m.tar.gz").ok();
+    until_frozen(&server, "a");
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmSize:"));
     let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();

@@ -8,13 +8,13 @@ use bytesize::ByteSize;
 use clap::Args;
 use wasmtime::component::Component;
 
+use crate::budget::Budget;
 use crate::config::Options;
 use crate::hooks::{Hook, INTERFACE};
 use crate::load::compile;
 use crate::load::files::{open_artifact, read_component};
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
-use crate::budget::Budget;
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
 use crate::workspace::disk::Disk;
 

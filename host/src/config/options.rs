@@ -115,7 +115,12 @@ pub struct Options {
     /// The least isolation of a model's requests from each other. `model` lets an artifact choose to
     /// have its cells reused, and has those reused that no snapshot can be taken of; `request` gives
     /// each request a fresh cell in any case, if need be by running model_fn for it [default: model].
-    #[arg(long, env = "MODELCELL_ISOLATION", value_name = "request|model", value_enum)]
+    #[arg(
+        long,
+        env = "MODELCELL_ISOLATION",
+        value_name = "request|model",
+        value_enum
+    )]
     pub isolation: Option<Isolation>,
 
     /// The largest answer of a model [default: 64MiB].

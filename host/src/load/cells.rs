@@ -1,73 +1,180 @@
 //! The last steps of a load: from a component to cells that can answer.
 //!
-//! code -> first cell (`model_fn`) -> snapshot -> code for the snapshot. The last one is mostly at hand,
-//! because all models of a component share it. Where it must be compiled first, requests do not wait
-//! for it: until then each gets a cell in which `model_fn` runs anew.
+//! Either the model was loaded before, and its snapshot is in the cache: snapshot -> code for it. Or
+//! all has to be done: code -> first cell (`model_fn`) -> snapshot -> code for it. The last one is
+//! mostly at hand, because all models of a component share it. Where it must be compiled first,
+//! requests do not wait for it: until then each gets a cell in which `model_fn` runs anew.
 
+use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::LoadError;
 use super::code::{CodeError, CodeRegistry, Component};
 use super::compile::{CompileError, Origin};
-use super::model_fn_error;
+use super::progress::{Progress, Stage};
 use super::rewrite::Rewrite;
+use super::snapshots::SnapshotKey;
+use super::{LoadError, internal, model_fn_error};
+use crate::budget::{Account, Budget, Charge, MODEL_BYTES};
 use crate::sandbox::{
     Cell, CellCode, CellPool, CellSpec, FreezeError, Frozen, Isolation, Sandbox, SandboxError,
     Snapshot,
 };
+use crate::workspace::Workspace;
 
 /// How long to wait before asking the memory budget again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How the requests of a model are to be kept apart.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct IsolationWish {
-    /// What is wanted.
+/// What the cells of a model are to be: the artifact's settings within the operator's.
+pub(super) struct CellPlan {
+    pub(super) model: Arc<str>,
+    pub(super) model_dir: Arc<Path>,
+    /// The digest of the artifact, if it is known.
+    pub(super) artifact: Option<[u8; 32]>,
+    pub(super) memory_limit: usize,
+    pub(super) transfer_limit: usize,
+    pub(super) log_limit: usize,
+    pub(super) hook_timeout: Duration,
+    pub(super) max_cells: usize,
     pub(super) isolation: Isolation,
-    /// The operator wants no less.
+    /// The operator wants no less than that.
     pub(super) strict: bool,
 }
 
-/// The code that `model_fn` is to run in.
-pub(super) struct FirstCode {
-    pub(super) code: Arc<CellCode>,
+/// The cells of a model, and how they were come by.
+pub(super) struct Made {
+    pub(super) cells: Arc<CellPool>,
     pub(super) origin: Origin,
-    isolation: Isolation,
-    /// Why no snapshot can be taken, if one is wanted.
-    unfit: Option<String>,
+    /// When there was code for `model_fn`.
+    pub(super) compiled: StdInstant,
+    pub(super) charge: Charge,
 }
 
 /// Makes the cells of models.
 pub(super) struct CellMaker {
     sandbox: Arc<Sandbox>,
+    workspace: Arc<Workspace>,
+    budget: Arc<Budget>,
     registry: Arc<CodeRegistry>,
 }
 
+/// The code that `model_fn` is to run in.
+struct FirstCode {
+    code: Arc<CellCode>,
+    origin: Origin,
+    isolation: Isolation,
+    /// Why no snapshot can be taken, if one is wanted.
+    unfit: Option<String>,
+}
+
 impl CellMaker {
-    pub(super) fn new(sandbox: Arc<Sandbox>, registry: CodeRegistry) -> Self {
+    pub(super) fn new(
+        sandbox: Arc<Sandbox>,
+        workspace: Arc<Workspace>,
+        budget: Arc<Budget>,
+        registry: CodeRegistry,
+    ) -> Self {
         Self {
             sandbox,
+            workspace,
+            budget,
             registry: Arc::new(registry),
         }
     }
 
-    /// The component's code, prepared for a snapshot if one is wanted.
-    pub(super) async fn code(
+    /// The cells of a model, the first of which can answer.
+    ///
+    /// # Errors
+    ///
+    /// If the component cannot be compiled, `model_fn` fails, or there is no room.
+    pub(super) async fn make(
         &self,
-        component: &Component,
-        wish: IsolationWish,
+        plan: CellPlan,
+        component: Component,
+        progress: &Progress,
         deadline: Instant,
-    ) -> Result<FirstCode, LoadError> {
-        let code = self.try_code(component, wish.isolation);
-        timeout_at(deadline, code)
+    ) -> Result<Made, LoadError> {
+        let key = plan
+            .artifact
+            .filter(|_| plan.isolation == Isolation::Request);
+        let key = key.map(|artifact| {
+            let engine = self.sandbox.engine();
+            SnapshotKey::of(engine, component.digest(), &artifact, plan.memory_limit)
+        });
+        if let Some(key) = &key
+            && let Some(made) = self.restore(&plan, &component, key).await?
+        {
+            return Ok(made);
+        }
+        let first = timeout_at(deadline, self.first_code(&component, plan.isolation));
+        let first = first
             .await
-            .map_err(|_| LoadError::Deadline("compiling the component"))?
+            .map_err(|_| LoadError::Deadline("compiling the component"))??;
+        let (origin, compiled) = (first.origin, StdInstant::now());
+        progress.enter(Stage::ModelFn);
+        let (spec, charge) = self.spec(&plan, &first.code)?;
+        let cells = self.start(first, component, spec, &plan, key, deadline);
+        Ok(Made {
+            cells: cells.await?,
+            origin,
+            compiled,
+            charge,
+        })
     }
 
-    async fn try_code(
+    /// The cells of a model whose snapshot is in the cache and whose code is at hand.
+    async fn restore(
+        &self,
+        plan: &CellPlan,
+        component: &Component,
+        key: &SnapshotKey,
+    ) -> Result<Option<Made>, LoadError> {
+        let (workspace, key) = (self.workspace.clone(), key.clone());
+        let found = spawn_blocking(move || workspace.snapshots().find(&key));
+        let Some(found) = found.await.map_err(internal)? else {
+            return Ok(None);
+        };
+        let rewrite = Rewrite::Freeze(found.globals().clone());
+        let Some((code, origin)) = self.registry.get_compiled(component, &rewrite).await? else {
+            return Ok(None);
+        };
+        let compiled = StdInstant::now();
+        let (spec, charge) = self.spec(plan, &code)?;
+        let account = spec.account.clone();
+        let restored = spawn_blocking(move || found.restore(&account));
+        let Some(snapshot) = restored.await.map_err(internal)?? else {
+            return Ok(None);
+        };
+        let frozen = Frozen::new(code, snapshot, spec.account.clone());
+        Ok(Some(Made {
+            cells: CellPool::frozen(self.sandbox.clone(), frozen, spec, plan.max_cells),
+            origin,
+            compiled,
+            charge,
+        }))
+    }
+
+    /// What all cells have in common, and what the model takes of the memory budget beside them.
+    fn spec(&self, plan: &CellPlan, code: &CellCode) -> Result<(CellSpec, Charge), LoadError> {
+        let account = Account::beside(&self.budget, code.bytes() + MODEL_BYTES);
+        let charge = account.charge(MODEL_BYTES)?;
+        let spec = CellSpec {
+            model: plan.model.clone(),
+            model_dir: plan.model_dir.clone(),
+            memory_limit: plan.memory_limit,
+            transfer_limit: plan.transfer_limit,
+            log_limit: plan.log_limit,
+            hook_timeout: plan.hook_timeout,
+            account,
+        };
+        Ok((spec, charge))
+    }
+
+    /// The component's code, prepared for a snapshot if one is wanted.
+    async fn first_code(
         &self,
         component: &Component,
         isolation: Isolation,
@@ -97,13 +204,13 @@ impl CellMaker {
     }
 
     /// Runs `model_fn` and freezes what it left.
-    pub(super) async fn start(
+    async fn start(
         &self,
         first: FirstCode,
         component: Component,
         spec: CellSpec,
-        max_cells: usize,
-        wish: IsolationWish,
+        plan: &CellPlan,
+        key: Option<SnapshotKey>,
         deadline: Instant,
     ) -> Result<Arc<CellPool>, LoadError> {
         let mut cell = Cell::start(&self.sandbox, &first.code, &spec, deadline)
@@ -119,23 +226,42 @@ impl CellMaker {
             },
         };
         let account = spec.account.clone();
-        let (sandbox, code) = (self.sandbox.clone(), first.code);
-        let pool = CellPool::new(sandbox, code, spec, max_cells, first.isolation, cell);
+        let pool = CellPool::started(
+            self.sandbox.clone(),
+            first.code,
+            spec,
+            plan.max_cells,
+            first.isolation,
+            cell,
+        );
         match snapshot {
             None => {}
-            Some(Err(reason)) => pool.without_snapshot(&reason, wish.strict),
+            Some(Err(reason)) => pool.without_snapshot(&reason, plan.strict),
             Some(Ok(snapshot)) => {
+                self.keep(key, &snapshot);
                 let thawing = Thawing {
                     registry: self.registry.clone(),
                     component,
-                    rewrite: Rewrite::Freeze(snapshot.globals.clone()),
                     snapshot,
                     account,
+                    strict: plan.strict,
                 };
-                thawing.begin(&pool, wish.strict).await?;
+                thawing.begin(&pool).await?;
             }
         }
         Ok(pool)
+    }
+
+    /// Writes a snapshot to the cache. Nobody waits for it.
+    fn keep(&self, key: Option<SnapshotKey>, snapshot: &Snapshot) {
+        let Some(key) = key else { return };
+        let workspace = self.workspace.clone();
+        let (image, globals) = (snapshot.image.clone(), snapshot.globals.clone());
+        spawn_blocking(move || {
+            if let Err(error) = workspace.snapshots().store(&key, &image, &globals) {
+                tracing::debug!(%error, "a snapshot could not be kept; model_fn runs again next time");
+            }
+        });
     }
 }
 
@@ -143,29 +269,32 @@ impl CellMaker {
 struct Thawing {
     registry: Arc<CodeRegistry>,
     component: Component,
-    rewrite: Rewrite,
     snapshot: Snapshot,
-    account: Arc<crate::budget::Account>,
+    account: Arc<Account>,
+    /// No cell may be reused, not even without a snapshot.
+    strict: bool,
 }
 
 impl Thawing {
     /// Has `pool` start from the snapshot: now, or when its code is compiled.
-    async fn begin(self, pool: &Arc<CellPool>, strict: bool) -> Result<(), LoadError> {
-        let compiled = self.registry.get_compiled(&self.component, &self.rewrite);
-        match compiled.await? {
-            Some(code) => self.end(pool, code),
+    async fn begin(self, pool: &Arc<CellPool>) -> Result<(), LoadError> {
+        let rewrite = self.rewrite();
+        match self
+            .registry
+            .get_compiled(&self.component, &rewrite)
+            .await?
+        {
+            Some((code, _)) => self.end(pool, code),
             None => {
-                let pool = Arc::downgrade(pool);
-                tokio::spawn(self.compile(pool, strict));
+                tokio::spawn(self.compile(Arc::downgrade(pool)));
             }
         }
         Ok(())
     }
 
-    async fn compile(self, pool: Weak<CellPool>, strict: bool) {
+    async fn compile(self, pool: Weak<CellPool>) {
         loop {
-            let rewrite = self.rewrite.clone();
-            let result = self.registry.get(&self.component, rewrite).await;
+            let result = self.registry.get(&self.component, self.rewrite()).await;
             // A model that is gone needs no code.
             let Some(pool) = pool.upgrade() else { return };
             match result {
@@ -173,7 +302,7 @@ impl Thawing {
                 Err(CodeError::Link(SandboxError::NoRoom(_))) => {}
                 Err(error) => {
                     let reason = LoadError::from(error).to_string();
-                    return pool.without_snapshot(&reason, strict);
+                    return pool.without_snapshot(&reason, self.strict);
                 }
             }
             drop(pool);
@@ -181,8 +310,11 @@ impl Thawing {
         }
     }
 
+    fn rewrite(&self) -> Rewrite {
+        Rewrite::Freeze(self.snapshot.globals.clone())
+    }
+
     fn end(self, pool: &CellPool, code: Arc<CellCode>) {
-        let Snapshot { image, charge, .. } = self.snapshot;
-        pool.start_from(Frozen::new(code, image, charge, self.account));
+        pool.start_from(Frozen::new(code, self.snapshot, self.account));
     }
 }

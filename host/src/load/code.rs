@@ -32,6 +32,11 @@ impl Component {
         let digest = ComponentDigest::of(&mut file).map_err(internal)?;
         Ok(Self { file, digest })
     }
+
+    /// What tells it from other components.
+    pub(super) fn digest(&self) -> &ComponentDigest {
+        &self.digest
+    }
 }
 
 /// Why there is no code.
@@ -106,12 +111,15 @@ impl CodeRegistry {
         }
         let (compiled, origin) = match self.find(&key).await? {
             Some(compiled) => (compiled, Origin::Cache),
-            None => (self.compile(key, component, rewrite).await?, Origin::Compiler),
+            None => (
+                self.compile(key, component, rewrite).await?,
+                Origin::Compiler,
+            ),
         };
         Ok((self.share(&mut shared, &compiled)?, origin))
     }
 
-    /// The code of a component in a form if it is at hand.
+    /// The code of a component in a form, and where it was, if it is at hand.
     ///
     /// # Errors
     ///
@@ -120,7 +128,7 @@ impl CodeRegistry {
         &self,
         component: &Component,
         rewrite: &Rewrite,
-    ) -> Result<Option<Arc<CellCode>>, CodeError> {
+    ) -> Result<Option<(Arc<CellCode>, Origin)>, CodeError> {
         let key = CodeKey::of(self.sandbox.engine(), &component.digest, rewrite);
         let slot = self.slot(&key);
         // Somebody compiles it, which takes long.
@@ -128,10 +136,10 @@ impl CodeRegistry {
             return Ok(None);
         };
         if let Some(code) = shared.upgrade() {
-            return Ok(Some(code));
+            return Ok(Some((code, Origin::Memory)));
         }
         match self.find(&key).await? {
-            Some(compiled) => Ok(Some(self.share(&mut shared, &compiled)?)),
+            Some(compiled) => Ok(Some((self.share(&mut shared, &compiled)?, Origin::Cache))),
             None => Ok(None),
         }
     }

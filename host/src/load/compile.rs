@@ -74,6 +74,11 @@ impl ComponentDigest {
         io::copy(&mut component, &mut wasm)?;
         Ok(Self(wasm.finalize().into()))
     }
+
+    /// The digest itself.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What tells one piece of compiled code from another: a hash of the component, of the form that it
@@ -84,13 +89,13 @@ pub struct CodeKey(String);
 impl CodeKey {
     /// The key of a component in a form.
     pub fn of(engine: &Engine, component: &ComponentDigest, rewrite: &Rewrite) -> Self {
-        let mut key = KeyHasher(Sha256::new());
+        let mut key = KeyHasher::default();
         key.write(FORMAT);
         engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(&component.0);
+        key.write(component.bytes());
         // Globals are sorted by name, so equal ones have equal keys.
         rewrite.hash(&mut key);
-        Self(hex(&key.0.finalize()))
+        Self(key.finish_hex())
     }
 }
 
@@ -237,7 +242,15 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Lets wasmtime hash its settings into a cryptographic hash. `finish` is never asked for.
-struct KeyHasher(Sha256);
+#[derive(Default)]
+pub(super) struct KeyHasher(Sha256);
+
+impl KeyHasher {
+    /// The key, as text.
+    pub(super) fn finish_hex(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -265,7 +278,11 @@ mod tests {
     fn code_is_kept_and_damaged_code_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CodeKey::of(&engine, &ComponentDigest::of(WASM).unwrap(), &Rewrite::Plain);
+        let key = CodeKey::of(
+            &engine,
+            &ComponentDigest::of(WASM).unwrap(),
+            &Rewrite::Plain,
+        );
         let cache = cache(dir.path(), 1 << 30);
         assert!(cache.find(&engine, &key).is_none());
         cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
@@ -286,7 +303,11 @@ mod tests {
     fn code_that_finds_no_room_on_the_disk_is_used_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let key = CodeKey::of(&engine, &ComponentDigest::of(WASM).unwrap(), &Rewrite::Plain);
+        let key = CodeKey::of(
+            &engine,
+            &ComponentDigest::of(WASM).unwrap(),
+            &Rewrite::Plain,
+        );
         let cache = cache(dir.path(), 4096);
         cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
         assert!(cache.find(&engine, &key).is_none());

@@ -6,12 +6,13 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::LoadError;
 use super::unpack::{self, COMPONENT_FILE, UnpackError, UnpackLimits, write_error};
+use super::{LoadError, internal};
 use crate::workspace::Workspace;
 use crate::workspace::disk::Reservation;
 
@@ -21,6 +22,8 @@ const COMPONENT_LIMIT: u64 = 64 << 20;
 /// A model's directory.
 pub(super) struct ModelFiles {
     pub(super) path: PathBuf,
+    /// The digest of the artifact, if it was unpacked for the model.
+    pub(super) digest: Option<[u8; 32]>,
     /// If it was unpacked for the model, and not somebody else's.
     unpacked: Option<Unpacked>,
     ended: Option<watch::Sender<()>>,
@@ -33,9 +36,15 @@ pub(super) struct Unpacked {
 }
 
 impl ModelFiles {
-    pub(super) fn new(path: PathBuf, unpacked: Option<Unpacked>) -> Self {
+    /// Somebody else's directory.
+    pub(super) fn foreign(path: PathBuf) -> Self {
+        Self::new(path, None, None)
+    }
+
+    fn new(path: PathBuf, digest: Option<[u8; 32]>, unpacked: Option<Unpacked>) -> Self {
         Self {
             path,
+            digest,
             unpacked,
             ended: Some(watch::Sender::new(())),
         }
@@ -111,12 +120,22 @@ pub(super) fn unpack_into(
         .map_err(|e| storage(write_error(e.kind().into())))?;
     let mut unpacked = Unpacked { dir, room };
     let path = unpacked.dir.path().to_owned();
+    let digest = digest(&archive).map_err(internal)?;
     unpack::unpack(archive, &path, limits, &mut unpacked.room).map_err(|error| match error {
         UnpackError::NoRoom(full) => LoadError::DiskFull(full),
         UnpackError::Storage(_) => storage(error),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
-    Ok(ModelFiles::new(path, Some(unpacked)))
+    Ok(ModelFiles::new(path, Some(digest), Some(unpacked)))
+}
+
+/// The digest of a file, which is read from its beginning and left there.
+fn digest(mut file: &File) -> io::Result<[u8; 32]> {
+    let mut digest = Sha256::new();
+    file.rewind()?;
+    io::copy(&mut file, &mut digest)?;
+    file.rewind()?;
+    Ok(digest.finalize().into())
 }
 
 /// Opens the component.

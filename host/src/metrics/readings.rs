@@ -32,6 +32,10 @@ pub struct Readings {
     pub disk_used: u64,
     /// Bytes of bodies and answers of requests in flight.
     pub buffered: u64,
+    /// How often guests went beyond each limit, by its name.
+    pub breaches: Vec<(&'static str, u64)>,
+    /// How requests came by their cells, by the outcome's name.
+    pub leases: Vec<(&'static str, u64)>,
     /// The most recently used models, at most [`MODEL_SERIES`].
     pub models: Vec<ModelReading>,
 }
@@ -58,6 +62,7 @@ impl Readings {
     pub(super) fn families(&self) -> Result<Vec<MetricFamily>> {
         let registry = Registry::new();
         self.gauges(&registry)?;
+        self.labelled(&registry)?;
         self.model_counters(&registry)?;
         self.model_gauges(&registry)?;
         Ok(registry.gather())
@@ -125,6 +130,31 @@ impl Readings {
             let gauge = IntGauge::with_opts(Opts::new(format!("modelcell_{name}"), help))?;
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
             registry.register(Box::new(gauge))?;
+        }
+        Ok(())
+    }
+
+    fn labelled(&self, registry: &Registry) -> Result<()> {
+        for (name, help, label, values) in [
+            (
+                "limit_breaches_total",
+                "How often a guest went beyond a limit.",
+                "limit",
+                &self.breaches,
+            ),
+            (
+                "cell_leases_total",
+                "How requests came by their cells.",
+                "outcome",
+                &self.leases,
+            ),
+        ] {
+            let opts = Opts::new(format!("modelcell_{name}"), help);
+            let counter = IntCounterVec::new(opts, &[label])?;
+            for (value, number) in values {
+                counter.with_label_values(&[*value]).inc_by(*number);
+            }
+            register(registry, counter)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
-use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
+use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::filesystem::WasiFilesystem;
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
@@ -107,6 +107,10 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CellState>> {
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
     filesystem::preopens::add_to_linker::<CellState, WasiFilesystem>(l, CellState::files)?;
     filesystem::types::add_to_linker::<CellState, WasiFilesystem>(l, CellState::files)?;
+    // Instead of WASI's own: each request asks for a few bytes, for its hash maps' keys.
+    l.allow_shadowing(true);
+    random::random::add_to_linker::<CellState, HasSelf<CellState>>(l, |state| state)?;
+    l.allow_shadowing(false);
     random::insecure::add_to_linker::<CellState, WasiRandom>(l, CellState::random)?;
     random::insecure_seed::add_to_linker::<CellState, WasiRandom>(l, CellState::random)?;
     cli::environment::add_to_linker::<CellState, WasiCli>(l, CellState::cli)?;

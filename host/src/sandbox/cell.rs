@@ -251,9 +251,10 @@ impl Cell {
         self.hook = Hook::OutputFn;
         let accept = request.accept.as_deref();
         let call = hooks.call_output_fn(store, prediction, accept);
-        Ok(clock.run(call, &mut times.output_fn).await?.map(|answer| {
-            answer.map(|payload| Invocation { payload, times })
-        }))
+        Ok(clock
+            .run(call, &mut times.output_fn)
+            .await?
+            .map(|answer| answer.map(|payload| Invocation { payload, times })))
     }
 }
 

@@ -98,7 +98,7 @@ pub enum LeaseError {
 
 impl CellPool {
     /// A pool with its first cell, in which `model_fn` ran.
-    pub fn new(
+    pub fn started(
         sandbox: Arc<Sandbox>,
         code: Arc<CellCode>,
         spec: CellSpec,
@@ -110,13 +110,34 @@ impl CellPool {
             Isolation::Request => Source::Once(code, None),
             Isolation::Model => Source::Reused(code, None),
         };
+        Self::new(sandbox, source, spec, max_cells, Some(first))
+    }
+
+    /// A pool whose cells start from a snapshot.
+    pub fn frozen(
+        sandbox: Arc<Sandbox>,
+        frozen: Frozen,
+        spec: CellSpec,
+        max_cells: usize,
+    ) -> Arc<Self> {
+        let source = Source::Frozen(Arc::new(frozen));
+        Self::new(sandbox, source, spec, max_cells, None)
+    }
+
+    fn new(
+        sandbox: Arc<Sandbox>,
+        source: Source,
+        spec: CellSpec,
+        max_cells: usize,
+        first: Option<Cell>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             model: sandbox.places().new_model(),
             sandbox,
             spec,
             source: RwLock::new(source),
-            cell_bytes: first.charged(),
-            idle: Mutex::new(vec![first]),
+            cell_bytes: first.as_ref().map_or(0, Cell::charged),
+            idle: Mutex::new(first.into_iter().collect()),
             leased: AtomicUsize::new(0),
             max_cells,
             permits: Arc::new(Semaphore::new(max_cells)),
@@ -219,11 +240,7 @@ impl CellPool {
     }
 
     /// A cell for somebody who has a permit and a place.
-    async fn cell(
-        &self,
-        deadline: Instant,
-        until: Instant,
-    ) -> Result<(Cell, Outcome), LeaseError> {
+    async fn cell(&self, deadline: Instant, until: Instant) -> Result<(Cell, Outcome), LeaseError> {
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.ready_or_made(deadline).await {

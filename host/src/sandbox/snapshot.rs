@@ -44,7 +44,7 @@ pub enum GlobalValue {
 /// What `model_fn` left.
 pub struct Snapshot {
     /// The linear memory.
-    pub image: Image,
+    pub image: Arc<Image>,
     /// What the image holds of the memory budget.
     pub charge: Charge,
     /// The mutable globals.
@@ -74,17 +74,15 @@ pub struct Frozen {
 
 impl Frozen {
     /// A snapshot that `code` was compiled for. The memory of its cells is charged to `account`.
-    pub fn new(code: Arc<CellCode>, image: Image, charge: Charge, account: Arc<Account>) -> Self {
+    pub fn new(code: Arc<CellCode>, snapshot: Snapshot, account: Arc<Account>) -> Self {
+        let slots = Slots::new(snapshot.image, account);
+        // So that the first request finds it. What prevents it now may have passed by then.
+        let _ = slots.warm_up();
         Self {
             code,
-            slots: Slots::new(Arc::new(image), account),
-            _charge: charge,
+            slots,
+            _charge: snapshot.charge,
         }
-    }
-
-    /// Bytes of memory that a cell has in the beginning.
-    pub fn memory_bytes(&self) -> usize {
-        self.slots.image().len()
     }
 }
 
@@ -105,8 +103,7 @@ impl Snapshot {
         }
         store.data_mut().limits.allow_more(ACCESSOR_BYTES);
         store.set_epoch_deadline(1);
-        let unreadable =
-            |error| FreezeError::Unfit(format!("its state cannot be read: {error:#}"));
+        let unreadable = |error| FreezeError::Unfit(format!("its state cannot be read: {error:#}"));
         let mut globals = Globals::new();
         let mut memory = None;
         for (name, ty) in accessors(store, instance).map_err(unreadable)? {
@@ -141,7 +138,7 @@ impl Snapshot {
         let held = image.held().unwrap_or(image.len() as u64);
         charge.shrink(charge.bytes().saturating_sub(held));
         Ok(Self {
-            image,
+            image: Arc::new(image),
             charge,
             globals,
         })

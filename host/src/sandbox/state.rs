@@ -8,21 +8,23 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::rand::{GetRandomFlags, getrandom};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
+use wasmtime_wasi::p2::bindings::random;
 use wasmtime_wasi::random::WasiRandomCtx;
 use wasmtime_wasi::{
     FsPerms, HostMonotonicClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
 };
 
+use super::Sandbox;
 use super::cell::CellSpec;
 use super::guest_log::{GuestLog, Stream};
 use super::limits::{CellLimits, HANDLES, RESOURCES};
-use super::Sandbox;
 use crate::hooks;
 
 /// Random bytes that a guest may ask for at once: the host makes them without a break.
-const RANDOM_BYTES: u64 = 64 * 1024;
+const RANDOM_BYTES: usize = 64 * 1024;
 
 pub(super) struct CellState {
     table: ResourceTable,
@@ -75,7 +77,7 @@ impl CellState {
             WasiCtxBuilder::new()
                 .stdout(log.stream(Stream::Stdout))
                 .stderr(log.stream(Stream::Stderr))
-                .max_random_size(RANDOM_BYTES)
+                .max_random_size(RANDOM_BYTES as u64)
                 .monotonic_clock(SteadyClock)
                 .build()
         })
@@ -91,6 +93,33 @@ impl WasiView for CellState {
             table,
         }
     }
+}
+
+impl random::random::Host for CellState {
+    fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > RANDOM_BYTES {
+            wasmtime::bail!("asked for {len} random bytes, more than {RANDOM_BYTES} at once");
+        }
+        let mut bytes = vec![0; len];
+        random_bytes(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        let mut bytes = [0; 8];
+        random_bytes(&mut bytes)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+}
+
+/// Fills `bytes` from the kernel's generator.
+fn random_bytes(bytes: &mut [u8]) -> wasmtime::Result<()> {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        filled += getrandom(rest, GetRandomFlags::empty())?;
+    }
+    Ok(())
 }
 
 /// A clock that goes on from one cell to the next, and from one run of the host to the next, so that a

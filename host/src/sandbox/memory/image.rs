@@ -10,7 +10,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Size of the host's pages, in bytes, on the machines that Modelcell runs on: what is mapped is a
 /// multiple of 64 KiB, WebAssembly's pages, so larger pages of the host would do as well.
-pub(super) const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 
 const ZEROS: [u8; PAGE] = [0; PAGE];
 

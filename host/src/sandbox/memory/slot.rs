@@ -207,7 +207,13 @@ mod tests {
 
     fn image(pages: usize) -> Arc<Image> {
         let bytes: Vec<u8> = (0..pages * PAGE)
-            .map(|i| if i / PAGE % 3 == 0 { 0 } else { (i % 251) as u8 })
+            .map(|i| {
+                if i / PAGE % 3 == 0 {
+                    0
+                } else {
+                    (i % 251) as u8
+                }
+            })
             .collect();
         Arc::new(Image::new(&bytes).unwrap())
     }

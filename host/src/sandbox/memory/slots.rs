@@ -58,6 +58,18 @@ impl Slots {
         &self.image
     }
 
+    /// Makes a slot ahead of the first request.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for it.
+    pub fn warm_up(&self) -> Result<(), SlotError> {
+        let charge = self.account.charge(self.idle_bytes())?;
+        let slot = Slot::map(Some(self.image.clone()), RESERVED, GUARD)?;
+        self.lock().push(Charged { slot, charge });
+        Ok(())
+    }
+
     /// A slot for a cell, and whether it was warm.
     ///
     /// # Errors

@@ -41,7 +41,12 @@ impl Stacks {
 // if the engine is configured so, and then gets a new stack.
 unsafe impl StackCreator for Stacks {
     fn new_stack(&self, size: usize, zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = || {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
+        };
         let used = if zeroed { None } else { idle() };
         let stack = match used.filter(|stack| stack.size() == size) {
             Some(stack) => stack,

@@ -1,0 +1,310 @@
+//! Snapshots on disk, so that a model that comes back after an eviction or a restart skips `model_fn`.
+//!
+//! An entry is a sealed file ([`Sealed`]) named by a hash of all that `model_fn` depends on:
+//! `KEY.image`, and `KEY.sha256`, its digest. The file is a header (its length in eight bytes, then JSON)
+//! and those pages of the memory that are not zero. Nothing of an entry is used before the digest was
+//! compared: what would be served is the model itself.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+use wasmtime::Engine;
+
+use super::compile::{ComponentDigest, KeyHasher, hex};
+use crate::budget::{Account, NoRoom};
+use crate::sandbox::{Globals, Image, PAGE, Snapshot};
+use crate::workspace::disk::{Disk, on_disk};
+use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
+
+/// The endings of a snapshot and its digest.
+pub const ENDINGS: Endings = Endings {
+    body: "image",
+    seal: "sha256",
+};
+
+/// Changes with the files' layout, and with what `model_fn` sees of the host.
+const FORMAT: &[u8] = b"modelcell snapshot 1\n";
+
+/// The longest header, in bytes: each run of pages takes about ten.
+const HEADER_LIMIT: u64 = 16 << 20;
+
+/// What tells one snapshot from another: a hash of all that `model_fn` depends on.
+#[derive(Debug, Clone)]
+pub struct SnapshotKey(String);
+
+impl SnapshotKey {
+    /// The key of a model with this component and this artifact, in a cell of so much memory.
+    pub fn of(
+        engine: &Engine,
+        component: &ComponentDigest,
+        artifact: &[u8; 32],
+        memory_limit: usize,
+    ) -> Self {
+        use std::hash::{Hash, Hasher};
+        let mut key = KeyHasher::default();
+        key.write(FORMAT);
+        engine.precompile_compatibility_hash().hash(&mut key);
+        key.write(component.bytes());
+        key.write(artifact);
+        key.write_u64(memory_limit as u64);
+        Self(key.finish_hex())
+    }
+}
+
+/// The cache of snapshots.
+pub struct SnapshotCache {
+    dir: PathBuf,
+    /// Where files are written before they get their name; on the same file system as `dir`.
+    scratch: PathBuf,
+    disk: Arc<Disk>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    globals: Globals,
+    /// Bytes of the memory.
+    bytes: usize,
+    /// First page and number of pages, of those that are not zero.
+    runs: Vec<(usize, usize)>,
+}
+
+/// A snapshot that was found, but not read.
+pub struct CachedSnapshot {
+    file: File,
+    digest: Sha256,
+    expected: Vec<u8>,
+    header: Header,
+}
+
+impl SnapshotCache {
+    /// The cache in `dir`, which must belong to the host's user alone. `scratch` is a directory on the
+    /// same file system that somebody cleans up after a crash.
+    pub fn new(dir: PathBuf, scratch: PathBuf, disk: Arc<Disk>) -> Self {
+        Self { dir, scratch, disk }
+    }
+
+    /// The snapshot with this key if it is in the cache.
+    pub fn find(&self, key: &SnapshotKey) -> Option<CachedSnapshot> {
+        let entry = self.entry(key);
+        let (mut file, expected) = self.disk.find(&entry)?;
+        let mut digest = Sha256::new();
+        digest.update(entry.key());
+        match read_header(&mut file, &mut digest) {
+            Ok(header) => Some(CachedSnapshot {
+                file,
+                digest,
+                expected,
+                header,
+            }),
+            Err(_) => {
+                damaged();
+                None
+            }
+        }
+    }
+
+    /// Keeps a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for it on the disk, or it cannot be written.
+    pub fn store(&self, key: &SnapshotKey, image: &Image, globals: &Globals) -> io::Result<()> {
+        let entry = self.entry(key);
+        let header = Header {
+            globals: globals.clone(),
+            bytes: image.len(),
+            runs: runs(image),
+        };
+        let json = serde_json::to_vec(&header)?;
+        let pages: usize = header.runs.iter().map(|(_, pages)| pages).sum();
+        let bytes = 8 + json.len() + pages * PAGE;
+        let room = self.disk.reserve(on_disk(bytes as u64) + on_disk(64));
+        let room = room.map_err(io::Error::other)?;
+
+        let file = NamedTempFile::new_in(&self.scratch)?;
+        let mut out = Digesting {
+            digest: Sha256::new_with_prefix(entry.key()),
+            inner: BufWriter::new(file),
+        };
+        out.write_all(&(json.len() as u64).to_le_bytes())?;
+        out.write_all(&json)?;
+        for (first, pages) in header.runs {
+            let range = first * PAGE..(first + pages) * PAGE;
+            out.write_all(image.contents().get(range).unwrap_or_default())?;
+        }
+        let seal = write_unnamed(hex(&out.digest.finalize()).as_bytes(), &self.scratch)?;
+        let body = out.inner.into_inner().map_err(|e| e.into_error())?;
+        room.keep(&entry, || entry.put(body, seal))
+    }
+
+    fn entry(&self, SnapshotKey(key): &SnapshotKey) -> Sealed {
+        Sealed::new(&self.dir, key, ENDINGS)
+    }
+}
+
+impl CachedSnapshot {
+    /// The globals that the code must have been compiled with.
+    pub fn globals(&self) -> &Globals {
+        &self.header.globals
+    }
+
+    /// Reads the memory, and charges it to `account`. None if the file is damaged.
+    ///
+    /// # Errors
+    ///
+    /// If the memory budget has no room for it.
+    pub fn restore(self, account: &Arc<Account>) -> Result<Option<Snapshot>, NoRoom> {
+        let Self {
+            mut file,
+            mut digest,
+            expected,
+            header,
+        } = self;
+        let pages: usize = header.runs.iter().map(|(_, pages)| pages).sum();
+        let charge = account.charge((pages * PAGE) as u64)?;
+        let image = Image::build(header.bytes, |memory| {
+            let mut page = [0; PAGE];
+            for (first, pages) in &header.runs {
+                for index in *first..first + pages {
+                    file.read_exact(&mut page)?;
+                    digest.update(page);
+                    memory.write_all_at(&page, (index * PAGE) as u64)?;
+                }
+            }
+            let whole = file.read(&mut page)? == 0;
+            let same = hex(&digest.finalize()).as_bytes() == expected;
+            match whole && same {
+                true => Ok(()),
+                false => Err(io::ErrorKind::InvalidData.into()),
+            }
+        });
+        let Ok(image) = image else {
+            damaged();
+            return Ok(None);
+        };
+        Ok(Some(Snapshot {
+            image: Arc::new(image),
+            charge,
+            globals: header.globals,
+        }))
+    }
+}
+
+fn damaged() {
+    tracing::warn!("a snapshot in the cache is damaged; model_fn runs again");
+}
+
+fn read_header(file: &mut File, digest: &mut Sha256) -> io::Result<Header> {
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    digest.update(length);
+    let length = u64::from_le_bytes(length);
+    if length > HEADER_LIMIT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut json = Vec::new();
+    file.take(length).read_to_end(&mut json)?;
+    digest.update(&json);
+    let header: Header = serde_json::from_slice(&json)?;
+    // It is read before the digest is known to fit, so nothing of it is believed.
+    let mut end = 0;
+    for &(first, pages) in &header.runs {
+        let next = first.checked_add(pages).filter(|_| first >= end);
+        end = next.ok_or(io::ErrorKind::InvalidData)?;
+    }
+    if end > header.bytes / PAGE {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(header)
+}
+
+/// The runs of pages that are not zero.
+fn runs(image: &Image) -> Vec<(usize, usize)> {
+    let zeros = [0; PAGE];
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (index, page) in image.contents().chunks(PAGE).enumerate() {
+        if page == zeros {
+            continue;
+        }
+        match runs.last_mut() {
+            Some((first, pages)) if *first + *pages == index => *pages += 1,
+            _ => runs.push((index, 1)),
+        }
+    }
+    runs
+}
+
+/// Writes, and digests what is written.
+struct Digesting<W> {
+    digest: Sha256,
+    inner: W,
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.digest.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::budget::Budget;
+    use crate::sandbox::GlobalValue;
+
+    #[test]
+    fn a_snapshot_comes_back_and_a_damaged_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
+        let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
+        let component = ComponentDigest::of(&b"component"[..]).unwrap();
+        let key = SnapshotKey::of(&Engine::default(), &component, &[7; 32], 1 << 20);
+        let account = Account::new(&Budget::new(1 << 30));
+        assert!(cache.find(&key).is_none());
+
+        let mut memory = vec![0; 32 * PAGE];
+        memory[PAGE..3 * PAGE].fill(1);
+        memory[32 * PAGE - 1] = 2;
+        let image = Image::new(&memory).unwrap();
+        let globals = Globals::from([("global0".to_owned(), GlobalValue::I32(-5))]);
+        cache.store(&key, &image, &globals).unwrap();
+
+        let found = cache.find(&key).unwrap();
+        assert_eq!(*found.globals(), globals);
+        let snapshot = found.restore(&account).unwrap().unwrap();
+        assert!(snapshot.image.contents() == memory);
+        assert_eq!(snapshot.charge.bytes(), 3 * PAGE as u64);
+        drop(snapshot);
+
+        let path = cache.entry(&key).body().to_owned();
+        let good = fs::read(&path).unwrap();
+        for position in [0, 9, good.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[position] ^= 1;
+            fs::write(&path, bad).unwrap();
+            let found = cache.find(&key);
+            let restored = found.and_then(|found| found.restore(&account).unwrap());
+            assert!(restored.is_none(), "byte {position}");
+        }
+        for length in [0, 8, good.len() - 1] {
+            fs::write(&path, &good[..length]).unwrap();
+            let found = cache.find(&key);
+            assert!(found.is_none_or(|found| found.restore(&account).unwrap().is_none()));
+        }
+        assert_eq!(account.held(), 0);
+    }
+}
