@@ -1,0 +1,273 @@
+//! Components that are too much, or no components any more, and compiled code that somebody changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use modelcell_tests::artifact::{artifact, guest, misbehave};
+use modelcell_tests::bystander::{unharmed, with_good};
+use modelcell_tests::component::{component, wat, wat_text};
+
+use super::{BAD, cannot_be_loaded, text_artifact};
+
+/// The guest that behaves, and beside it `extra` in its component.
+fn sound_with(extra: &str) -> Vec<u8> {
+    let text = wat_text("sound");
+    let (head, rest) = text.split_once("(core module $guest-module").unwrap();
+    text_artifact(&format!("{head}{extra}\n(core module $guest-module{rest}"))
+}
+
+/// A component in a component in a component.
+fn nested_components(depth: usize) -> Vec<u8> {
+    let head = b"\0asm\x0d\0\x01\0";
+    let mut nested = head.to_vec();
+    for _ in 0..depth {
+        let (mut length, mut section) = (nested.len(), vec![4]);
+        while length >= 0x80 {
+            section.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        section.push(length as u8);
+        nested = [&head[..], &section, &nested].concat();
+    }
+    nested
+}
+
+#[test]
+fn components_that_ask_for_too_much() {
+    let empty = "(core module $empty)\n";
+    let instances = |number| {
+        format!(
+            "{empty}{}",
+            "(core instance (instantiate $empty))\n".repeat(number)
+        )
+    };
+    let memory = |number| {
+        let instance = "(core instance (instantiate $memory))\n";
+        format!(
+            "(core module $memory (memory 0))\n{}",
+            instance.repeat(number)
+        )
+    };
+    // Ten of ten of ten of ten.
+    let mut nested = format!("(component $c0 {} )\n", instances(1));
+    for depth in 1..5 {
+        let inner = depth - 1;
+        let ten = format!("(instance (instantiate $i{inner}))").repeat(10);
+        nested.push_str(&format!(
+            "(component $c{depth} (alias outer 1 $c{inner} (component $i{inner})) {ten})\n"
+        ));
+    }
+    nested.push_str("(instance (instantiate $c4))");
+    let table = "(core module $t (table 100000000 funcref)) (core instance (instantiate $t))";
+    let large = "(core module $m (memory 65536)) (core instance (instantiate $m))";
+    let shared = "(core module $m (memory 1 65536 shared)) (core instance (instantiate $m))";
+    let refused: &[(&str, Vec<u8>, u16, &str, &[&str])] = &[
+        (
+            "5000 instances",
+            sound_with(&instances(5000)),
+            400,
+            "InvalidModelException",
+            &["instances"],
+        ),
+        (
+            "300 instances",
+            sound_with(&instances(300)),
+            500,
+            "ModelError",
+            &["instance"],
+        ),
+        (
+            "nested instances",
+            sound_with(&nested),
+            500,
+            "ModelError",
+            &["instance"],
+        ),
+        (
+            "nested components",
+            artifact(&nested_components(5000), &[]),
+            400,
+            "InvalidModelException",
+            &["nesting"],
+        ),
+        (
+            "20 memories",
+            sound_with(&memory(20)),
+            500,
+            "ModelError",
+            &["memor"],
+        ),
+        (
+            "a large table",
+            sound_with(table),
+            500,
+            "ModelError",
+            &["table"],
+        ),
+        (
+            "a memory of 4 GiB",
+            sound_with(large),
+            507,
+            "OutOfMemoryError",
+            &["512.0 MiB"],
+        ),
+        (
+            "a shared memory",
+            sound_with(shared),
+            400,
+            "InvalidModelException",
+            &["shared"],
+        ),
+    ];
+    let server = with_good(&[]).start();
+    unharmed(&server, || {
+        for (what, bad, status, kind, parts) in refused {
+            println!("{what}");
+            let name = format!("{}.tar.gz", what.replace(' ', "-"));
+            server.add(&name, bad);
+            cannot_be_loaded(&server, &name, *status, kind, parts);
+        }
+    });
+}
+
+/// xorshift: the same numbers in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+#[test]
+fn components_cut_flipped_and_random() {
+    // A small one, so that many can be tried.
+    let sound = component(&wat_text("sound"));
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut damaged = Vec::new();
+    for cut in 0..40 {
+        damaged.push(sound[..sound.len() * cut / 40].to_vec());
+    }
+    for _ in 0..120 {
+        let mut flipped = sound.clone();
+        flipped[numbers.below(sound.len())] ^= 1 << numbers.below(8);
+        damaged.push(flipped);
+    }
+    for _ in 0..20 {
+        let mut random = sound[..8].to_vec();
+        random.extend((0..500).map(|_| numbers.next() as u8));
+        damaged.push(random);
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let server = with_good(&[])
+        .cache(cache.path())
+        .flags(&["--load-timeout", "30s"])
+        .start();
+    let mut refused = 0;
+    unharmed(&server, || {
+        for (number, component) in damaged.iter().enumerate() {
+            let name = format!("{number}.tar.gz");
+            server.add(&name, artifact(component, &[]));
+            let reply = server.invoke(&name, "");
+            match reply.status {
+                // A bit that changes nothing that matters.
+                200 => server.delete(&format!("/models/{name}")).ok(),
+                // What still is a component may do anything but harm.
+                500 => reply.error(500, "ModelError", &["was ended"]),
+                507 => reply.error(507, "OutOfMemoryError", &["512.0 MiB"]),
+                _ => {
+                    refused += 1;
+                    reply.error(400, "InvalidModelException", &["component"])
+                }
+            };
+        }
+    });
+    assert!(
+        refused > damaged.len() / 2,
+        "{refused} of {}",
+        damaged.len()
+    );
+}
+
+/// The files of a directory of compiled code with this ending, in order.
+fn files(code: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(code)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .collect();
+    files.sort();
+    files
+}
+
+/// While the server runs and has other code of the same directory in use.
+#[test]
+fn compiled_code_that_was_tampered_with() {
+    let cache = tempfile::tempdir().unwrap();
+    let code = cache.path().join("code");
+    let models = [(BAD, misbehave().to_vec()), ("sound.tar.gz", wat("sound"))];
+    let server = with_good(&models).cache(cache.path()).start();
+    server.invoke("good.tar.gz", "5.1,3.5,1.4,0.2");
+    let good = files(&code, "");
+    server.invoke("sound.tar.gz", "").ok();
+    let ours: Vec<_> = files(&code, "")
+        .into_iter()
+        .filter(|file| !good.contains(file))
+        .collect();
+    let [body, seal] = &ours[..] else {
+        panic!("{ours:?}")
+    };
+    server.invoke(BAD, "").ok();
+    let others: Vec<_> = files(&code, "")
+        .into_iter()
+        .filter(|file| !good.contains(file) && !ours.contains(file))
+        .collect();
+    let sound = fs::read(body).unwrap();
+    let tampered: [(&str, &dyn Fn()); 5] = [
+        ("a flipped bit", &|| {
+            let mut flipped = sound.clone();
+            flipped[sound.len() / 2] ^= 1;
+            replace(body, &flipped);
+        }),
+        ("code of another component", &|| {
+            replace(body, &fs::read(&others[0]).unwrap())
+        }),
+        ("code of another component, with its digest", &|| {
+            replace(body, &fs::read(&others[0]).unwrap());
+            replace(seal, &fs::read(&others[1]).unwrap());
+        }),
+        ("more behind it", &|| {
+            replace(body, &[&sound[..], b"more"].concat())
+        }),
+        ("random bytes", &|| replace(body, &guest("misbehave"))),
+    ];
+    unharmed(&server, || {
+        for (what, tamper) in tampered {
+            println!("{what}");
+            server.delete("/models/sound.tar.gz").ok();
+            tamper();
+            assert_eq!(server.invoke("sound.tar.gz", "").ok(), "ok");
+            assert!(fs::read(body).unwrap() == sound, "{what}: repaired");
+        }
+        let mended = server
+            .log()
+            .lines_with(&["loaded", "sound.tar.gz", "code=Compiler"]);
+        assert_eq!(mended.len(), 1 + tampered.len());
+    });
+}
+
+/// By renaming, as the host does: writing into a file that is mapped would be another attack, one
+/// that only the host's own user can make.
+fn replace(file: &Path, content: &[u8]) {
+    let new = file.with_extension("new");
+    fs::write(&new, content).unwrap();
+    fs::rename(new, file).unwrap();
+}

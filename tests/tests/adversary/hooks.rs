@@ -1,0 +1,108 @@
+//! Each of the four hooks, doing what a hook must not: looping, trapping, recursing, exiting, eating
+//! all memory.
+
+use std::thread;
+
+use modelcell_tests::artifact::{artifact, guest, misbehave_at_load};
+use modelcell_tests::bystander::{unharmed, with_good};
+
+use super::{BAD, attacks, cannot_be_loaded};
+
+const HOOKS: [(&str, &str); 3] = [
+    ("input", "input_fn"),
+    ("predict", "predict_fn"),
+    ("output", "output_fn"),
+];
+
+/// The guest that does what it is told, with less than the operator allows.
+fn modest(settings: &str) -> Vec<u8> {
+    artifact(
+        &guest("misbehave"),
+        &[("modelcell.toml", settings.as_bytes())],
+    )
+}
+
+#[test]
+fn every_hook_traps_recurses_exits_and_eats_memory() {
+    let ways = [
+        ("trap", 500, "ModelError", "was ended"),
+        ("panic no reason", 500, "ModelError", "panicked"),
+        ("recurse", 500, "ModelError", "call stack exhausted"),
+        ("exit 0", 500, "ModelError", "exit(0)"),
+        ("eat-memory", 507, "OutOfMemoryError", "32.0 MiB"),
+    ];
+    let bodies = HOOKS.map(|(hook, name)| ways.map(|way| (format!("{hook}:{}", way.0), name, way)));
+    let parts: Vec<_> = bodies
+        .as_flattened()
+        .iter()
+        .map(|(_, name, way)| [*name, way.3])
+        .collect();
+    let all: Vec<_> = bodies
+        .as_flattened()
+        .iter()
+        .zip(&parts)
+        .map(|((body, _, way), parts)| (&**body, &**body, way.1, way.2, &parts[..]))
+        .collect();
+    attacks(modest("cell-memory = '32MiB'"), &all);
+}
+
+/// All hooks at once, and more requests than there are cells.
+#[test]
+fn every_hook_loops() {
+    let bad = modest("request-timeout = '2s'\ncells = 4");
+    let server = with_good(&[(BAD, bad)]).start();
+    server.invoke(BAD, "").ok();
+    unharmed(&server, || {
+        thread::scope(|scope| {
+            for (hook, name) in HOOKS {
+                let server = &server;
+                scope.spawn(move || {
+                    let reply = server.invoke(BAD, &format!("{hook}:loop"));
+                    reply.error(504, "ModelTimeoutException", &[name, "2s"]);
+                });
+            }
+        });
+        assert_eq!(server.invoke(BAD, "").ok(), "ok");
+    });
+}
+
+#[test]
+fn model_fn_does_all_of_it() {
+    let ways = [
+        ("trap", 500, "ModelError", "was ended"),
+        ("recurse", 500, "ModelError", "call stack exhausted"),
+        ("exit 0", 500, "ModelError", "exit(0)"),
+        ("eat-memory", 507, "OutOfMemoryError", "64.0 MiB"),
+        ("loop", 504, "ModelTimeoutException", "--load-timeout"),
+    ];
+    let names = ways.map(|(way, ..)| format!("{}.tar.gz", way.replace(' ', "-")));
+    let models: Vec<_> = ways
+        .iter()
+        .zip(&names)
+        .map(|((way, ..), name)| (&**name, misbehave_at_load(way)))
+        .collect();
+    // Compiled before the clock runs.
+    let sound = [(BAD, modest(""))];
+    with_good(&sound).start().invoke(BAD, "").ok();
+    let flags = ["--load-timeout", "4s", "--cell-memory", "64MiB"];
+    let server = with_good(&models).flags(&flags).start();
+    unharmed(&server, || {
+        for (name, (_, status, kind, part)) in names.iter().zip(ways) {
+            cannot_be_loaded(&server, name, status, kind, &["model_fn", part]);
+        }
+    });
+}
+
+/// Two million boxes of a byte are no attack, and more than the cell may hold are its own problem.
+#[test]
+fn allocations_by_the_million() {
+    let bad = modest("cell-memory = '128MiB'");
+    let server = with_good(&[(BAD, bad)]).start();
+    server.invoke(BAD, "").ok();
+    unharmed(&server, || {
+        assert_eq!(server.invoke(BAD, "predict:tiny 2000000").ok(), "2000000");
+        let reply = server.invoke(BAD, "predict:tiny 20000000");
+        reply.error(507, "OutOfMemoryError", &["predict_fn", "128.0 MiB"]);
+        assert_eq!(server.invoke(BAD, "").ok(), "ok");
+    });
+}

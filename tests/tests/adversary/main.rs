@@ -1,0 +1,65 @@
+//! Guests that attack the host or their neighbours: what they are told, and that a good model which
+//! is asked all the time does not notice.
+//!
+//! Each test is a table of attacks on one server. After each attack the attacker's own next request
+//! must work, and after all of them the host's threads and memory are back to where they were
+//! (`modelcell_tests::bystander`). What an attack does to the good model's latency is measured by
+//! `make bench`, not here.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod artifacts;
+mod contract;
+mod hooks;
+mod offered;
+
+use modelcell_tests::Server;
+use modelcell_tests::artifact::artifact;
+use modelcell_tests::bystander::{unharmed, with_good};
+use modelcell_tests::component::component;
+
+/// The attacker's name.
+const BAD: &str = "bad.tar.gz";
+
+/// What is done, the request that does it, and the error: its status, its type and parts of its
+/// message.
+type Attack<'a> = (&'a str, &'a str, u16, &'a str, &'a [&'a str]);
+
+/// A cell that ends for what its guest did is a `ModelError`.
+const ENDED: (u16, &str) = (500, "ModelError");
+
+/// Makes each of these attacks on a server of the attacker and a good model; a request without a body
+/// is what the attacker answers well. They are made twice, so that what the first ones leave behind
+/// is seen.
+#[track_caller]
+fn attacks(bad: Vec<u8>, attacks: &[Attack]) {
+    let server = with_good(&[(BAD, bad)]).start();
+    server.invoke(BAD, "").ok();
+    unharmed(&server, || {
+        for _ in 0..2 {
+            for &(what, body, status, kind, parts) in attacks {
+                println!("{what}");
+                server.invoke(BAD, body).error(status, kind, parts);
+                server.invoke(BAD, "").ok();
+            }
+        }
+    });
+}
+
+/// Checks that a model cannot be loaded, and why.
+#[track_caller]
+fn cannot_be_loaded(server: &Server, name: &str, status: u16, kind: &str, parts: &[&str]) {
+    server.invoke(name, "").error(status, kind, parts);
+    assert_eq!(server.get(&format!("/models/{name}")).status, 404);
+}
+
+/// An artifact of a component in text form.
+fn text_artifact(text: &str) -> Vec<u8> {
+    artifact(&component(text), &[])
+}
