@@ -126,7 +126,7 @@ fn floods_of_output() {
 /// Others print while a guest loops with its output locked, half a line written.
 #[test]
 fn output_held_for_ever() {
-    let settings: [(&str, &[u8]); 1] = [("modelcell.toml", b"request-timeout = '2s'\ncells = 2")];
+    let settings: [(&str, &[u8]); 1] = [("modelcell.toml", b"request-timeout = '2s'")];
     let bad = artifact(&guest("misbehave"), &settings);
     let server = with_good(&[(BAD, bad)]).start();
     server.invoke(BAD, "").ok();
