@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::hint::{black_box, spin_loop};
 use std::io::{Read, Write};
 use std::sync::Mutex;
@@ -80,6 +81,7 @@ pub fn act(action: &str) -> Result<String> {
             Ok("remembered".to_owned())
         }
         "recall" => Ok(recall()),
+        "random" => Ok(RandomState::new().hash_one(0).to_string()),
         "large" => Ok("x".repeat(number(rest)?)),
         _ => Err(Error::invalid_input(format!("no action is called {name}"))),
     }
