@@ -20,17 +20,52 @@ fn sound_with(extra: &str) -> Vec<u8> {
 /// A component in a component in a component.
 fn nested_components(depth: usize) -> Vec<u8> {
     let head = b"\0asm\x0d\0\x01\0";
-    let mut nested = head.to_vec();
+    // From the inside out; the outermost one comes first in the file.
+    let mut heads = vec![head.to_vec()];
+    let mut length = head.len();
     for _ in 0..depth {
-        let (mut length, mut section) = (nested.len(), vec![4]);
-        while length >= 0x80 {
-            section.push(length as u8 | 0x80);
-            length >>= 7;
+        let mut outer = [&head[..], &[4]].concat();
+        let mut rest = length;
+        while rest >= 0x80 {
+            outer.push(rest as u8 | 0x80);
+            rest >>= 7;
         }
-        section.push(length as u8);
-        nested = [&head[..], &section, &nested].concat();
+        outer.push(rest as u8);
+        length += outer.len();
+        heads.push(outer);
     }
-    nested
+    heads.reverse();
+    heads.concat()
+}
+
+/// Ten components in each of ten components in each of ten, so many times; the innermost ones have a
+/// core instance.
+fn instances_in_instances(times: usize) -> String {
+    let mut text = "(component $c0 (core module $m) (core instance (instantiate $m)))\n".to_owned();
+    for depth in 1..=times {
+        let ten = "(instance (instantiate $inner))".repeat(10);
+        let inner = format!("(alias outer 1 $c{} (component $inner))", depth - 1);
+        text.push_str(&format!("(component $c{depth} {inner} {ten})\n"));
+    }
+    text + &format!("(instance (instantiate $c{times}))")
+}
+
+/// A kilobyte that stands for a billion instances, and a megabyte of which each byte counts for all
+/// that follow.
+#[test]
+#[ignore = "the host's own process compiles, and runs out of memory"]
+fn components_that_compile_without_end() {
+    let server = with_good(&[
+        ("billions.tar.gz", sound_with(&instances_in_instances(9))),
+        ("deep.tar.gz", artifact(&nested_components(100_000), &[])),
+    ]);
+    let server = server.flags(&["--load-timeout", "10s"]).start();
+    unharmed(&server, || {
+        for name in ["billions.tar.gz", "deep.tar.gz"] {
+            let status = server.invoke(name, "").status;
+            assert!([400, 504, 507].contains(&status), "{name}: {status}");
+        }
+    });
 }
 
 #[test]
@@ -49,16 +84,6 @@ fn components_that_ask_for_too_much() {
             instance.repeat(number)
         )
     };
-    // Ten of ten of ten of ten.
-    let mut nested = format!("(component $c0 {} )\n", instances(1));
-    for depth in 1..5 {
-        let inner = depth - 1;
-        let ten = format!("(instance (instantiate $i{inner}))").repeat(10);
-        nested.push_str(&format!(
-            "(component $c{depth} (alias outer 1 $c{inner} (component $i{inner})) {ten})\n"
-        ));
-    }
-    nested.push_str("(instance (instantiate $c4))");
     let table = "(core module $t (table 100000000 funcref)) (core instance (instantiate $t))";
     let large = "(core module $m (memory 65536)) (core instance (instantiate $m))";
     let shared = "(core module $m (memory 1 65536 shared)) (core instance (instantiate $m))";
@@ -79,7 +104,7 @@ fn components_that_ask_for_too_much() {
         ),
         (
             "nested instances",
-            sound_with(&nested),
+            sound_with(&instances_in_instances(4)),
             500,
             "ModelError",
             &["instance"],

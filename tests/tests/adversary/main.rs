@@ -19,9 +19,11 @@ mod contract;
 mod hooks;
 mod offered;
 
+use std::thread;
+
 use modelcell_tests::Server;
-use modelcell_tests::artifact::artifact;
-use modelcell_tests::bystander::{unharmed, with_good};
+use modelcell_tests::artifact::{artifact, guest};
+use modelcell_tests::bystander::{Footprint, unharmed, with_good};
 use modelcell_tests::component::component;
 
 /// The attacker's name.
@@ -62,4 +64,32 @@ fn cannot_be_loaded(server: &Server, name: &str, status: u16, kind: &str, parts:
 /// An artifact of a component in text form.
 fn text_artifact(text: &str) -> Vec<u8> {
     artifact(&component(text), &[])
+}
+
+/// All that the host started for attackers ends: not even an idle thread of a pool stays.
+#[test]
+fn threads_and_memory_come_back() {
+    let settings: [(&str, &[u8]); 1] = [("modelcell.toml", b"request-timeout = '1s'")];
+    let server = with_good(&[(BAD, artifact(&guest("misbehave"), &settings))]).start();
+    server.invoke(BAD, "").ok();
+    let before = Footprint::of(&server);
+    unharmed(&server, || {
+        for body in [
+            "input:loop",
+            "predict:eat-memory",
+            "predict:open-for-good 100000",
+            "predict:flood 100000",
+            "predict:sleep 60000",
+            "output:recurse",
+        ] {
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| server.invoke(BAD, body).status);
+                }
+            });
+        }
+    });
+    // Those of the compiler stay, if it was needed.
+    let compiler = thread::available_parallelism().unwrap().get() as u64;
+    before.wait(&server, compiler);
 }

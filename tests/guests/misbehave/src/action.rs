@@ -74,6 +74,7 @@ pub fn act(action: &str) -> Result<String> {
             ))
         }
         "open-for-good" => Ok(outcome(open_for_good(number(rest)?))),
+        "list-for-good" => Ok(outcome(list_for_good(number(rest)?))),
         "tiny" => Ok(tiny(number(rest)?).to_string()),
         "count" => Ok(count().to_string()),
         "remember" => {
@@ -152,6 +153,14 @@ fn open_for_good(times: u32) -> std::io::Result<String> {
         std::mem::forget(fs::File::open("/opt/ml/model/model.wasm")?);
     }
     Ok(format!("opened {times}"))
+}
+
+/// Lists the folder `d` so many times, and never to the end.
+fn list_for_good(times: u32) -> std::io::Result<String> {
+    for _ in 0..times {
+        std::mem::forget(fs::read_dir("/opt/ml/model/d")?);
+    }
+    Ok(format!("listed {times}"))
 }
 
 /// So many allocations of a byte, all there at once.
