@@ -4,11 +4,10 @@
 use modelcell_tests::bystander::{unharmed, with_good};
 use modelcell_tests::component::{wat, wat_text};
 
-use super::{ENDED, attacks, cannot_be_loaded, text_artifact};
+use super::{ENDED, TIMEOUT, attacks, cannot_be_loaded, text_artifact};
 
 #[test]
 fn handles_that_are_not_the_guests_own() {
-    let (status, kind) = ENDED;
     let (input, predict, output) = (
         ["input_fn", "unknown handle index"],
         ["predict_fn", "unknown handle index"],
@@ -17,112 +16,81 @@ fn handles_that_are_not_the_guests_own() {
     attacks(
         wat("handles"),
         &[
-            ("no handle", "0", status, kind, &input),
-            ("a handle of another cell", "1", status, kind, &input),
-            ("a handle beyond any table", "2", status, kind, &input),
+            ("no handle", "0", ENDED, &input),
+            ("a handle of another cell", "1", ENDED, &input),
+            ("a handle beyond any table", "2", ENDED, &input),
             (
                 "a prediction for an input",
                 "3",
-                status,
-                kind,
+                ENDED,
                 &["input_fn", "wrong type"],
             ),
-            ("a stale handle", "4", status, kind, &input),
+            ("a stale handle", "4", ENDED, &input),
             (
                 "handles without end",
                 "5",
-                status,
-                kind,
+                ENDED,
                 &["input_fn", "handle limit"],
             ),
             (
                 "an input for a prediction",
                 "6",
-                status,
-                kind,
+                ENDED,
                 &["predict_fn", "wrong type"],
             ),
             (
                 "a drop as another type",
                 "7",
-                status,
-                kind,
+                ENDED,
                 &["predict_fn", "wrong type"],
             ),
-            ("an input dropped twice", "8", status, kind, &predict),
-            ("a look into a dropped input", "9", status, kind, &predict),
-            ("a prediction dropped twice", "a", status, kind, &output),
-            ("a drop of no handle", "b", status, kind, &output),
+            ("an input dropped twice", "8", ENDED, &predict),
+            ("a look into a dropped input", "9", ENDED, &predict),
+            ("a prediction dropped twice", "a", ENDED, &output),
+            ("a drop of no handle", "b", ENDED, &output),
         ],
     );
 }
 
 #[test]
 fn answers_that_lie_where_nothing_is() {
-    let (status, kind) = ENDED;
     let beyond = ["output_fn", "out of bounds"];
     attacks(
         wat("lists"),
         &[
-            ("a body of 4 GiB", "0", status, kind, &beyond),
-            ("a body a byte too long", "1", status, kind, &beyond),
-            ("a body that goes round", "2", status, kind, &beyond),
-            ("a content type of 4 GiB", "3", status, kind, &beyond),
-            ("attributes of 4 GiB", "4", status, kind, &beyond),
-            (
-                "a half option",
-                "5",
-                status,
-                kind,
-                &["output_fn", "discriminant"],
-            ),
-            (
-                "a third result",
-                "6",
-                status,
-                kind,
-                &["output_fn", "discriminant"],
-            ),
-            ("an error of 4 GiB", "7", status, kind, &beyond),
+            ("a body of 4 GiB", "0", ENDED, &beyond),
+            ("a body a byte too long", "1", ENDED, &beyond),
+            ("a body that goes round", "2", ENDED, &beyond),
+            ("a content type of 4 GiB", "3", ENDED, &beyond),
+            ("attributes of 4 GiB", "4", ENDED, &beyond),
+            ("a half option", "5", ENDED, &["output_fn", "discriminant"]),
+            ("a third result", "6", ENDED, &["output_fn", "discriminant"]),
+            ("an error of 4 GiB", "7", ENDED, &beyond),
             (
                 "an error of no kind",
                 "8",
-                status,
-                kind,
+                ENDED,
                 &["output_fn", "discriminant"],
             ),
-            ("an answer beyond the memory", "9", status, kind, &beyond),
-            (
-                "an unaligned answer",
-                "a",
-                status,
-                kind,
-                &["output_fn", "aligned"],
-            ),
+            ("an answer beyond the memory", "9", ENDED, &beyond),
+            ("an unaligned answer", "a", ENDED, &["output_fn", "aligned"]),
         ],
     );
 }
 
 #[test]
 fn texts_that_are_not_utf_8() {
-    let (status, kind) = ENDED;
     let not_text = ["output_fn", "utf-8"];
     attacks(
         wat("text"),
         &[
-            ("a byte that begins nothing", "0", status, kind, &not_text),
-            ("half a surrogate pair", "1", status, kind, &not_text),
-            ("an overlong slash", "2", status, kind, &not_text),
-            (
-                "a character cut off",
-                "3",
-                status,
-                kind,
-                &["output_fn", "utf-8"],
-            ),
-            ("attributes", "4", status, kind, &not_text),
-            ("an error for the caller", "5", status, kind, &not_text),
-            ("an error for the log", "6", status, kind, &not_text),
+            ("a byte that begins nothing", "0", ENDED, &not_text),
+            ("half a surrogate pair", "1", ENDED, &not_text),
+            ("an overlong slash", "2", ENDED, &not_text),
+            ("a character cut off", "3", ENDED, &["output_fn", "utf-8"]),
+            ("attributes", "4", ENDED, &not_text),
+            ("an error for the caller", "5", ENDED, &not_text),
+            ("an error for the log", "6", ENDED, &not_text),
         ],
     );
     // A body may be any bytes.
@@ -198,20 +166,13 @@ fn loops_outside_of_the_hooks_end_at_the_time_limit() {
 
 #[test]
 fn what_runs_after_the_last_hook() {
-    let (status, kind) = ENDED;
     let trap = ["output_fn", "panicked or aborted"];
     let leaves = ["output_fn", "cannot leave"];
     attacks(
         wat("post-return"),
         &[
-            ("a trap", "1", status, kind, &trap),
-            (
-                "a call that is not allowed there",
-                "2",
-                status,
-                kind,
-                &leaves,
-            ),
+            ("a trap", "1", ENDED, &trap),
+            ("a call that is not allowed there", "2", ENDED, &leaves),
         ],
     );
 }
@@ -219,27 +180,14 @@ fn what_runs_after_the_last_hook() {
 #[test]
 fn what_runs_before_the_first_hook() {
     let actions = [
-        (
-            "trap",
-            "unreachable",
-            500,
-            "ModelError",
-            "panicked or aborted",
-        ),
+        ("trap", "unreachable", ENDED, "panicked or aborted"),
         (
             "recursion",
             "(call $recurse)",
-            500,
-            "ModelError",
+            ENDED,
             "call stack exhausted",
         ),
-        (
-            "loop",
-            "(loop $l (br $l))",
-            504,
-            "ModelTimeoutException",
-            "--load-timeout",
-        ),
+        ("loop", "(loop $l (br $l))", TIMEOUT, "--load-timeout"),
     ];
     let models = actions.map(|(what, action, ..)| {
         let text = wat_text("start").replace("ACTION", action);
@@ -251,8 +199,8 @@ fn what_runs_before_the_first_hook() {
         .collect();
     let server = with_good(&named).flags(&["--load-timeout", "3s"]).start();
     unharmed(&server, || {
-        for ((name, _), (_, _, status, kind, part)) in models.iter().zip(actions) {
-            cannot_be_loaded(&server, name, status, kind, &["model_fn", part]);
+        for ((name, _), (_, _, kind, part)) in models.iter().zip(actions) {
+            cannot_be_loaded(&server, name, kind, &["model_fn", part]);
         }
     });
 }

@@ -29,12 +29,23 @@ use modelcell_tests::component::component;
 /// The attacker's name.
 const BAD: &str = "bad.tar.gz";
 
-/// What is done, the request that does it, and the error: its status, its type and parts of its
-/// message.
-type Attack<'a> = (&'a str, &'a str, u16, &'a str, &'a [&'a str]);
+/// An error's status and type.
+type Kind = (u16, &'static str);
+
+/// What is done, the request that does it, and the error, with parts of its message.
+type Attack<'a> = (&'a str, &'a str, Kind, &'a [&'a str]);
 
 /// A cell that ends for what its guest did is a `ModelError`.
-const ENDED: (u16, &str) = (500, "ModelError");
+const ENDED: Kind = (500, "ModelError");
+
+/// An artifact that cannot be used is its author's to mend.
+const INVALID: Kind = (400, "InvalidModelException");
+
+/// A cell that needed more memory than it may hold.
+const MEMORY: Kind = (507, "OutOfMemoryError");
+
+/// A hook, or a load, that took too long.
+const TIMEOUT: Kind = (504, "ModelTimeoutException");
 
 /// Makes each of these attacks on a server of the attacker and a good model; a request without a body
 /// is what the attacker answers well. They are made twice, so that what the first ones leave behind
@@ -45,7 +56,7 @@ fn attacks(bad: Vec<u8>, attacks: &[Attack]) {
     server.invoke(BAD, "").ok();
     unharmed(&server, || {
         for _ in 0..2 {
-            for &(what, body, status, kind, parts) in attacks {
+            for &(what, body, (status, kind), parts) in attacks {
                 println!("{what}");
                 server.invoke(BAD, body).error(status, kind, parts);
                 server.invoke(BAD, "").ok();
@@ -56,7 +67,7 @@ fn attacks(bad: Vec<u8>, attacks: &[Attack]) {
 
 /// Checks that a model cannot be loaded, and why.
 #[track_caller]
-fn cannot_be_loaded(server: &Server, name: &str, status: u16, kind: &str, parts: &[&str]) {
+fn cannot_be_loaded(server: &Server, name: &str, (status, kind): Kind, parts: &[&str]) {
     server.invoke(name, "").error(status, kind, parts);
     assert_eq!(server.get(&format!("/models/{name}")).status, 404);
 }
