@@ -4,7 +4,9 @@
 use modelcell_tests::bystander::{unharmed, with_good};
 use modelcell_tests::component::{wat, wat_text};
 
-use super::{ENDED, TIMEOUT, attacks, cannot_be_loaded, text_artifact};
+use super::{
+    ENDED, TIMEOUT, attacks, cannot_be_loaded, compile_the_good_model, hasty, text_artifact,
+};
 
 #[test]
 fn handles_that_are_not_the_guests_own() {
@@ -148,12 +150,11 @@ fn allocators_that_lie() {
 #[test]
 fn loops_outside_of_the_hooks_end_at_the_time_limit() {
     let allocator = wat_text("realloc").replace("LIE", "(loop $l (br $l)) unreachable");
-    let flags = ["--request-timeout", "2s"];
     let models = [
-        ("realloc.tar.gz", text_artifact(&allocator)),
-        ("post-return.tar.gz", wat("post-return")),
+        ("realloc.tar.gz", hasty(&allocator)),
+        ("post-return.tar.gz", hasty(&wat_text("post-return"))),
     ];
-    let server = with_good(&models).flags(&flags).start();
+    let server = with_good(&models).start();
     unharmed(&server, || {
         let parts = ["input_fn", "2s", "--request-timeout"];
         let reply = server.invoke("realloc.tar.gz", "some body");
@@ -197,6 +198,7 @@ fn what_runs_before_the_first_hook() {
         .iter()
         .map(|(name, bad)| (&**name, bad.clone()))
         .collect();
+    compile_the_good_model();
     let server = with_good(&named).flags(&["--load-timeout", "3s"]).start();
     unharmed(&server, || {
         for ((name, _), (_, _, kind, part)) in models.iter().zip(actions) {

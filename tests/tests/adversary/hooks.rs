@@ -5,8 +5,9 @@ use std::thread;
 
 use modelcell_tests::artifact::{artifact, guest, misbehave_at_load};
 use modelcell_tests::bystander::{unharmed, with_good};
+use modelcell_tests::component::wat_text;
 
-use super::{BAD, ENDED, MEMORY, TIMEOUT, cannot_be_loaded};
+use super::{BAD, ENDED, MEMORY, TIMEOUT, cannot_be_loaded, compile_the_good_model, hasty};
 
 const HOOKS: [(&str, &str); 3] = [
     ("input", "input_fn"),
@@ -65,6 +66,18 @@ fn every_hook_loops() {
     });
 }
 
+/// One instruction that runs for a tenth of a second cannot be ended half-way, but the next one can.
+#[test]
+fn fills_of_all_memory_end_at_the_time_limit() {
+    let server = with_good(&[(BAD, hasty(&wat_text("fill")))]).start();
+    unharmed(&server, || {
+        for _ in 0..2 {
+            let reply = server.invoke(BAD, "");
+            reply.error(504, "ModelTimeoutException", &["predict_fn", "2s"]);
+        }
+    });
+}
+
 #[test]
 fn model_fn_does_all_of_it() {
     let ways = [
@@ -72,7 +85,6 @@ fn model_fn_does_all_of_it() {
         ("recurse", ENDED, "was ended"),
         ("exit 0", ENDED, "exit(0)"),
         ("eat-memory", MEMORY, "64.0 MiB"),
-        ("loop", TIMEOUT, "--load-timeout"),
     ];
     let names = ways.map(|(way, ..)| format!("{}.tar.gz", way.replace(' ', "-")));
     let models: Vec<_> = ways
@@ -80,15 +92,25 @@ fn model_fn_does_all_of_it() {
         .zip(&names)
         .map(|((way, ..), name)| (&**name, misbehave_at_load(way)))
         .collect();
-    // Compiled before the clock runs.
-    let sound = [(BAD, modest(""))];
-    with_good(&sound).start().invoke(BAD, "").ok();
-    let flags = ["--load-timeout", "4s", "--cell-memory", "64MiB"];
+    let flags = ["--cell-memory", "64MiB"];
     let server = with_good(&models).flags(&flags).start();
     unharmed(&server, || {
         for (name, (_, kind, part)) in names.iter().zip(ways) {
             cannot_be_loaded(&server, name, kind, &["model_fn", part]);
         }
+    });
+}
+
+#[test]
+fn model_fn_loops() {
+    compile_the_good_model();
+    // Its component, too.
+    let sound = with_good(&[(BAD, modest(""))]).start();
+    sound.invoke(BAD, "").ok();
+    let server = with_good(&[(BAD, misbehave_at_load("loop"))]);
+    let server = server.flags(&["--load-timeout", "4s"]).start();
+    unharmed(&server, || {
+        cannot_be_loaded(&server, BAD, TIMEOUT, &["model_fn", "--load-timeout"]);
     });
 }
 

@@ -23,7 +23,7 @@ use std::thread;
 
 use modelcell_tests::Server;
 use modelcell_tests::artifact::{artifact, guest};
-use modelcell_tests::bystander::{Footprint, unharmed, with_good};
+use modelcell_tests::bystander::{Footprint, GOOD, unharmed, with_good};
 use modelcell_tests::component::component;
 
 /// The attacker's name.
@@ -75,6 +75,18 @@ fn cannot_be_loaded(server: &Server, name: &str, (status, kind): Kind, parts: &[
 /// An artifact of a component in text form.
 fn text_artifact(text: &str) -> Vec<u8> {
     artifact(&component(text), &[])
+}
+
+/// The same, whose requests may take two seconds: the good model's may take longer.
+fn hasty(text: &str) -> Vec<u8> {
+    let settings: [(&str, &[u8]); 1] = [("modelcell.toml", b"request-timeout = '2s'")];
+    artifact(&component(text), &settings)
+}
+
+/// Has the good model compiled, if nobody did yet, before a server starts whose loads have little time.
+fn compile_the_good_model() {
+    let reply = with_good(&[]).start().invoke(GOOD, "");
+    reply.error(415, "UnsupportedMediaTypeException", &[]);
 }
 
 /// All that the host started for attackers ends: not even an idle thread of a pool stays.
