@@ -49,9 +49,10 @@ lint: ## Check formatting, lints and documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --package modelcell --package modelcell-guest --package modelcell-guest-macros
 
-bench: guests ## Measure on this machine: hook calls, requests over HTTP, many models in S3
+bench: guests ## Measure on this machine: hook calls, requests over HTTP, beside hostile models, many models in S3
 	cargo bench --locked --package modelcell-bench
 	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench
+	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench --bin beside
 	@scripts/bench-fleet.sh $(MODELCELL) $(FLEET)
 
 clean: ## Delete what was built here; what is cached for the machine stays

@@ -31,6 +31,16 @@ impl Run {
     }
 }
 
+/// A request to the artifact NAME.tar.gz.
+pub fn invocation(name: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\n\
+         X-Amzn-SageMaker-Target-Model: {name}.tar.gz\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
 /// Sends `request` over `connections` connections for `time`. Every answer must begin with a status
 /// of 200.
 ///

@@ -35,15 +35,9 @@ fn run() -> Result<(), String> {
     let bare = bare_micros(&subject)?;
     println!("bare wasmtime, three hooks of one row: {bare:.1} us\n");
 
-    let server = Server::start(NAME, &subject.component, &subject.model_dir)?;
+    let server = Server::start(&[subject.packed()])?;
     let constant = b"GET /ping HTTP/1.1\r\nHost: bench\r\n\r\n".to_vec();
-    let mut model = format!(
-        "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: text/csv\r\n\
-         X-Amzn-SageMaker-Target-Model: {NAME}.tar.gz\r\nContent-Length: {}\r\n\r\n",
-        subject.row.len()
-    )
-    .into_bytes();
-    model.extend_from_slice(&subject.row);
+    let model = load::invocation(NAME, "text/csv", &subject.row);
     measure(&server, &model, 8, WARM_UP)?;
 
     println!("answer    conns  requests/s   p50 us   p90 us   p99 us  p99.9 us  server CPU us");

@@ -17,26 +17,46 @@ pub struct Server {
     _dir: tempfile::TempDir,
 }
 
+/// A model that is to be packed.
+pub struct Packed<'a> {
+    /// Its name, without `.tar.gz`.
+    pub name: &'a str,
+    /// Its component.
+    pub component: &'a Path,
+    /// The directory of its data.
+    pub model_dir: &'a Path,
+}
+
+impl Packed<'_> {
+    fn put(&self, repository: &Path) -> Result<(), String> {
+        let packed = Command::new(binary()?)
+            .arg("package")
+            .args(["--component".as_ref(), self.component.as_os_str()])
+            .args(["--model-dir".as_ref(), self.model_dir.as_os_str()])
+            .arg("--output")
+            .arg(repository.join(format!("{}.tar.gz", self.name)))
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|e| e.to_string())?;
+        if packed.success() {
+            Ok(())
+        } else {
+            Err("the artifact could not be packed".into())
+        }
+    }
+}
+
 impl Server {
-    /// Packs the artifact `name` and serves it.
+    /// Packs artifacts and serves them.
     ///
     /// # Errors
     ///
     /// One line that says what failed.
-    pub fn start(name: &str, component: &Path, model_dir: &Path) -> Result<Self, String> {
+    pub fn start(models: &[Packed]) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let repository = dir.path().join("repository");
-        let packed = Command::new(binary()?)
-            .arg("package")
-            .args(["--component".as_ref(), component.as_os_str()])
-            .args(["--model-dir".as_ref(), model_dir.as_os_str()])
-            .arg("--output")
-            .arg(repository.join(format!("{name}.tar.gz")))
-            .stdout(Stdio::null())
-            .status()
-            .map_err(|e| e.to_string())?;
-        if !packed.success() {
-            return Err("the artifact could not be packed".into());
+        for model in models {
+            model.put(&repository)?;
         }
         Self::spawn(dir, ["--repository".as_ref(), repository.as_os_str()])
     }

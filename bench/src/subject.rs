@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use modelcell::hooks::Request;
 
+use crate::server::Packed;
+
 /// The example's name.
 pub const NAME: &str = "breast-cancer-xgboost";
 
@@ -42,6 +44,15 @@ impl Subject {
             model_dir: example.join("model"),
             row,
         })
+    }
+
+    /// The example, to be packed.
+    pub fn packed(&self) -> Packed<'_> {
+        Packed {
+            name: NAME,
+            component: &self.component,
+            model_dir: &self.model_dir,
+        }
     }
 
     /// The request as a guest gets it.

@@ -1,5 +1,11 @@
 //! Components written by hand, for what no toolchain would build.
 
+use std::fs;
+use std::path::Path;
+
+use crate::artifact::artifact;
+use crate::command::source;
+
 /// The binary form of a component in text form.
 ///
 /// # Panics
@@ -30,3 +36,30 @@ pub fn with_hooks(imports: &str, hooks: &[&str]) -> Vec<u8> {
 
 /// The names of all hooks in the contract.
 pub const ALL_HOOKS: [&str; 4] = ["model-fn", "input-fn", "predict-fn", "output-fn"];
+
+/// The guest `tests/guests/wat/NAME.wat` as an artifact without data.
+pub fn wat(name: &str) -> Vec<u8> {
+    artifact(&component(&wat_text(name)), &[])
+}
+
+/// The text of `tests/guests/wat/NAME.wat`: each line `;;@ PART` stands for what is in
+/// `shared/PART.wat`.
+///
+/// # Panics
+///
+/// If one of the files cannot be read.
+pub fn wat_text(name: &str) -> String {
+    let dir = source().join("tests/guests/wat");
+    let guest = read(&dir.join(format!("{name}.wat")));
+    let lines = guest
+        .lines()
+        .map(|line| match line.trim().strip_prefix(";;@ ") {
+            Some(part) => read(&dir.join(format!("shared/{part}.wat"))),
+            None => format!("{line}\n"),
+        });
+    lines.collect()
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}

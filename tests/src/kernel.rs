@@ -1,4 +1,4 @@
-//! What the kernel says of a process's memory.
+//! What the kernel says of a process's memory and threads.
 
 use std::fs;
 
@@ -20,6 +20,15 @@ pub fn peak(pid: u32) -> u64 {
     status(pid, "VmHWM:")
 }
 
+/// How many threads a process has.
+///
+/// # Panics
+///
+/// If there is no such process.
+pub fn threads(pid: u32) -> u64 {
+    value(pid, "Threads:").parse().unwrap()
+}
+
 /// Has the kernel forget the most bytes that a process had in memory.
 ///
 /// # Panics
@@ -30,8 +39,13 @@ pub fn forget_peak(pid: u32) {
 }
 
 fn status(pid: u32, key: &str) -> u64 {
+    let value = value(pid, key);
+    let kib = value.strip_suffix(" kB").unwrap();
+    kib.parse::<u64>().unwrap() << 10
+}
+
+fn value(pid: u32, key: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key));
-    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    kib.parse::<u64>().unwrap() << 10
+    line.unwrap().trim().to_owned()
 }

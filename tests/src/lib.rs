@@ -5,6 +5,7 @@
 //! - [`raw`]: bytes over TCP, for requests that no client would send
 //! - [`artifact`]: guests and artifacts, sound ones and hostile ones
 //! - [`component`]: components written by hand
+//! - [`bystander`]: a good model that is asked all the time while others misbehave
 //! - [`manage`]: the model-management API
 //! - [`command`]: the binary's other commands
 //! - [`Store`]: a repository of any kind: a directory, or a bucket of one of two S3 servers ([`s3`])
@@ -21,6 +22,7 @@
 )]
 
 pub mod artifact;
+pub mod bystander;
 pub mod command;
 pub mod component;
 mod files;

@@ -76,20 +76,20 @@ fn a_damaged_snapshot_is_made_anew() {
 #[test]
 fn models_of_one_component_do_not_share_snapshots() {
     let server = Setup::new()
-        .artifact("a.tar.gz", misbehave_at_load("remember a"))
-        .artifact("b.tar.gz", misbehave_at_load("remember b"))
+        .artifact("a.tar.gz", misbehave_at_load("put a"))
+        .artifact("b.tar.gz", misbehave_at_load("put b"))
         .start();
     for _ in 0..3 {
         for name in ["a", "b"] {
             let model = format!("{name}.tar.gz");
-            let recall = |what: &str| {
+            let look_up = |what: &str| {
                 server
-                    .invoke(&model, &format!("predict:recall {what}"))
+                    .invoke(&model, &format!("predict:look-up {what}"))
                     .ok()
             };
             let expected = |what: &str| if what == name { "Some(1)" } else { "None" };
             for what in ["a", "b"] {
-                assert_eq!(recall(what), expected(what));
+                assert_eq!(look_up(what), expected(what));
             }
         }
     }

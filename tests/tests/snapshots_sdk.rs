@@ -270,7 +270,7 @@ fn a_panic_alone_has_its_message() {
 
 #[test]
 fn instances_of_a_frozen_component_hash_with_keys_of_their_own() {
-    let dir = model_dir("hash\nremember what model_fn knows");
+    let dir = model_dir("hash\nput what model_fn knows");
     let component = guest("misbehave");
     let frozen = frozen(&component, dir.path());
     let mut unfrozen = Cell::new(&component, dir.path());
@@ -281,9 +281,9 @@ fn instances_of_a_frozen_component_hash_with_keys_of_their_own() {
         .flat_map(|mut cell| {
             let hashes = [(); 2].map(|()| cell.answer("predict:hash"));
             // With the keys that the map had from the beginning.
-            let recalled = cell.answer("predict:recall what model_fn knows");
+            let recalled = cell.answer("predict:look-up what model_fn knows");
             assert_eq!(recalled, "Some(19)");
-            assert_eq!(cell.answer("predict:recall something else"), "None");
+            assert_eq!(cell.answer("predict:look-up something else"), "None");
             hashes
         })
         .collect();

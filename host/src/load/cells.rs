@@ -149,6 +149,7 @@ impl CellMaker {
             return Ok(None);
         };
         let frozen = Frozen::new(code, snapshot, spec.account.clone());
+        frozen.warm_up().map_err(model_fn_error)?;
         Ok(Some(Made {
             cells: CellPool::frozen(self.sandbox.clone(), frozen, spec, plan.max_cells),
             origin,
@@ -284,7 +285,11 @@ impl Thawing {
             .get_compiled(&self.component, &rewrite)
             .await?
         {
-            Some((code, _)) => self.end(pool, code),
+            Some((code, _)) => {
+                let frozen = self.frozen(code);
+                frozen.warm_up().map_err(model_fn_error)?;
+                pool.start_from(frozen);
+            }
             None => {
                 tokio::spawn(self.compile(Arc::downgrade(pool)));
             }
@@ -298,7 +303,7 @@ impl Thawing {
             // A model that is gone needs no code.
             let Some(pool) = pool.upgrade() else { return };
             match result {
-                Ok((code, _)) => return self.end(&pool, code),
+                Ok((code, _)) => return pool.start_from(self.frozen(code)),
                 Err(CodeError::Link(SandboxError::NoRoom(_))) => {}
                 Err(error) => {
                     let reason = LoadError::from(error).to_string();
@@ -314,7 +319,7 @@ impl Thawing {
         Rewrite::Freeze(self.snapshot.globals.clone())
     }
 
-    fn end(self, pool: &CellPool, code: Arc<CellCode>) {
-        pool.start_from(Frozen::new(code, self.snapshot, self.account));
+    fn frozen(self, code: Arc<CellCode>) -> Frozen {
+        Frozen::new(code, self.snapshot, self.account)
     }
 }

@@ -20,7 +20,7 @@ use wasmtime::component::Instance;
 use super::fault::{CellError, HookFault};
 use super::guest_log::GuestLog;
 use super::limits::{CellLimits, LimitKind};
-use super::memory::{SlotError, giving};
+use super::memory::giving;
 use super::snapshot::{FreezeError, Frozen, Snapshot};
 use super::state::{CellState, new_store};
 use super::{CellCode, Sandbox};
@@ -140,12 +140,8 @@ impl Cell {
     ) -> Result<(Self, bool), CellError> {
         let hook = Hook::InputFn;
         let failed = |fault| CellError { hook, fault };
-        let (slot, warm) = frozen.slots.take().map_err(|error| {
-            failed(match error {
-                SlotError::NoRoom(no_room) => HookFault::NoRoom(no_room),
-                SlotError::Kernel(_) => HookFault::HostOutOfMemory,
-            })
-        })?;
+        let slot = frozen.slots.take();
+        let (slot, warm) = slot.map_err(|error| failed(error.into()))?;
         let charge = spec
             .account
             .charge(CELL_BYTES)

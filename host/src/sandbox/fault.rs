@@ -7,7 +7,7 @@ use wasmtime_wasi::I32Exit;
 use super::capabilities::DeniedCall;
 use super::guest_log::printable;
 use super::limits::{Breach, LimitKind, Refusal};
-use super::memory::NO_MEMORY;
+use super::memory::{NO_MEMORY, SlotError};
 use super::state::CellState;
 use crate::budget::NoRoom;
 use crate::hooks::{GuestError, Hook};
@@ -50,6 +50,15 @@ pub enum HookFault {
     /// The host could not make the cell.
     #[error("could not start: {0}")]
     Start(String),
+}
+
+impl From<SlotError> for HookFault {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::NoRoom(no_room) => Self::NoRoom(no_room),
+            SlotError::Kernel(_) => Self::HostOutOfMemory,
+        }
+    }
 }
 
 impl HookFault {

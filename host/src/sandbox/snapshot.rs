@@ -15,9 +15,11 @@ use wasmtime::component::{Instance, WasmList};
 use wasmtime::{AsContextMut, Store};
 
 use super::CellCode;
+use super::fault::CellError;
 use super::memory::{Image, Slots};
 use super::state::CellState;
 use crate::budget::{Account, Charge, NoRoom};
+use crate::hooks::Hook;
 
 /// The interface that wizer adds to a component.
 pub const ACCESS: &str = "wasmtime:wizer/access";
@@ -75,14 +77,24 @@ pub struct Frozen {
 impl Frozen {
     /// A snapshot that `code` was compiled for. The memory of its cells is charged to `account`.
     pub fn new(code: Arc<CellCode>, snapshot: Snapshot, account: Arc<Account>) -> Self {
-        let slots = Slots::new(snapshot.image, account);
-        // So that the first request finds it. What prevents it now may have passed by then.
-        let _ = slots.warm_up();
         Self {
             code,
-            slots,
+            slots: Slots::new(snapshot.image, account),
             _charge: snapshot.charge,
         }
+    }
+
+    /// Makes room for a first cell, so that the first request finds it.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, in [`Hook::ModelFn`], which it stands for.
+    pub fn warm_up(&self) -> Result<(), CellError> {
+        let hook = Hook::ModelFn;
+        self.slots.warm_up().map_err(|error| CellError {
+            hook,
+            fault: error.into(),
+        })
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::hint::{black_box, spin_loop};
-use std::io::Read;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io::{Read, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -51,6 +52,12 @@ pub fn act(action: &str) -> Result<String> {
             Ok("printed".to_owned())
         }
         "flood" => flood(number(rest)?),
+        "hold-output" => {
+            // Half a line, and the lock that others of this guest would need.
+            let mut held = std::io::stdout().lock();
+            let _ = write!(held, "half a line {rest}").and_then(|()| held.flush());
+            spin()
+        }
         "read" => Ok(outcome(fs::read_to_string(rest))),
         "keep-open" => {
             std::mem::forget(File::open(rest)?);
@@ -75,16 +82,24 @@ pub fn act(action: &str) -> Result<String> {
                     .map(|_| format!("{text:?}")),
             ))
         }
+        "open-for-good" => Ok(outcome(open_for_good(number(rest)?))),
+        "list-for-good" => Ok(outcome(list_for_good(number(rest)?))),
+        "tiny" => Ok(tiny(number(rest)?).to_string()),
         "count" => Ok(count().to_string()),
         "hash" => Ok(RandomState::new().hash_one(0).to_string()),
+        "put" => {
+            MAP.with_borrow_mut(|map| map.insert(rest.to_owned(), rest.len()));
+            Ok("put".to_owned())
+        }
+        "look-up" => Ok(format!(
+            "{:?}",
+            MAP.with_borrow(|map| map.get(rest).copied())
+        )),
         "remember" => {
-            MEMORY.with_borrow_mut(|memory| memory.insert(rest.to_owned(), rest.len()));
+            remember(rest);
             Ok("remembered".to_owned())
         }
-        "recall" => Ok(format!(
-            "{:?}",
-            MEMORY.with_borrow(|memory| memory.get(rest).copied())
-        )),
+        "recall" => Ok(recall()),
         "large" => Ok("x".repeat(number(rest)?)),
         _ => Err(Error::invalid_input(format!("no action is called {name}"))),
     }
@@ -92,7 +107,7 @@ pub fn act(action: &str) -> Result<String> {
 
 thread_local! {
     /// A map whose hashes must stay what they were.
-    static MEMORY: RefCell<HashMap<String, usize>> = RefCell::default();
+    static MAP: RefCell<HashMap<String, usize>> = RefCell::default();
 }
 
 #[expect(clippy::panic, reason = "this guest is told to")]
@@ -152,6 +167,61 @@ fn list(dir: &str) -> std::io::Result<String> {
     }
     names.sort();
     Ok(names.join(" "))
+}
+
+/// Opens the component so many times and closes it never.
+fn open_for_good(times: u32) -> std::io::Result<String> {
+    for _ in 0..times {
+        std::mem::forget(fs::File::open("/opt/ml/model/model.wasm")?);
+    }
+    Ok(format!("opened {times}"))
+}
+
+/// Lists the folder `d` so many times, and never to the end.
+fn list_for_good(times: u32) -> std::io::Result<String> {
+    for _ in 0..times {
+        std::mem::forget(fs::read_dir("/opt/ml/model/d")?);
+    }
+    Ok(format!("listed {times}"))
+}
+
+/// So many allocations of a byte, all there at once.
+fn tiny(number: usize) -> usize {
+    let boxes: Vec<_> = (0..number).map(|_| black_box(Box::new(1_u8))).collect();
+    boxes.len()
+}
+
+static IN_A_STATIC: Mutex<String> = Mutex::new(String::new());
+static ON_THE_HEAP: AtomicPtr<String> = AtomicPtr::new(std::ptr::null_mut());
+thread_local! {
+    static IN_THE_THREAD: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Leaves a text wherever the next request could find it.
+fn remember(text: &str) {
+    if let Ok(mut kept) = IN_A_STATIC.lock() {
+        text.clone_into(&mut kept);
+    }
+    ON_THE_HEAP.store(Box::leak(Box::new(text.to_owned())), Ordering::Relaxed);
+    IN_THE_THREAD.with_borrow_mut(|kept| text.clone_into(kept));
+    // SAFETY: a guest has one thread.
+    unsafe { std::env::set_var("REMEMBERED", text) };
+}
+
+/// Where there is a text from before, and which.
+fn recall() -> String {
+    // SAFETY: null, or leaked by `remember` and never changed.
+    let heap = unsafe { ON_THE_HEAP.load(Ordering::Relaxed).as_ref() };
+    format!(
+        "static={} heap={} thread={} environment={}",
+        IN_A_STATIC
+            .lock()
+            .map(|kept| kept.clone())
+            .unwrap_or_default(),
+        heap.map_or("", String::as_str),
+        IN_THE_THREAD.with_borrow(Clone::clone),
+        std::env::var("REMEMBERED").unwrap_or_default(),
+    )
 }
 
 /// How often this instance was asked.

@@ -1,0 +1,11 @@
+  (instance $hooks
+    (export "request" (type $request))
+    (export "payload" (type $payload))
+    (export "error" (type $error))
+    (export "input" (type $input))
+    (export "prediction" (type $prediction))
+    (export "model-fn" (func $model-fn))
+    (export "input-fn" (func $input-fn))
+    (export "predict-fn" (func $predict-fn))
+    (export "output-fn" (func $output-fn)))
+  (export "modelcell:inference/hooks@0.1.0" (instance $hooks))

@@ -1,0 +1,3 @@
+  (core instance $guest (instantiate $guest-module
+    (with "libc" (instance $libc))
+    (with "resources" (instance $resources))))

@@ -1,0 +1,33 @@
+  ;; The contract's types, and what is made of its resources.
+  (type $text (option string))
+  (type $request (record
+    (field "body" (list u8))
+    (field "content-type" $text)
+    (field "accept" $text)
+    (field "target-model" $text)
+    (field "custom-attributes" $text)
+    (field "inference-id" $text)))
+  (type $payload (record
+    (field "body" (list u8))
+    (field "content-type" string)
+    (field "custom-attributes" $text)))
+  (type $error (variant
+    (case "unsupported-content-type" string)
+    (case "unsupported-accept" string)
+    (case "invalid-input" string)
+    (case "failed" string)))
+  (type $input (resource (rep i32)))
+  (type $prediction (resource (rep i32)))
+  (core func $new-input (canon resource.new $input))
+  (core func $drop-input (canon resource.drop $input))
+  (core func $input-rep (canon resource.rep $input))
+  (core func $new-prediction (canon resource.new $prediction))
+  (core func $drop-prediction (canon resource.drop $prediction))
+  (core func $prediction-rep (canon resource.rep $prediction))
+  (core instance $resources
+    (export "new-input" (func $new-input))
+    (export "drop-input" (func $drop-input))
+    (export "input-rep" (func $input-rep))
+    (export "new-prediction" (func $new-prediction))
+    (export "drop-prediction" (func $drop-prediction))
+    (export "prediction-rep" (func $prediction-rep)))
