@@ -13,7 +13,6 @@ pub mod progress;
 pub mod rewrite;
 pub mod settings;
 pub mod snapshots;
-mod threads;
 pub mod unpack;
 
 use std::fs::File;
@@ -25,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
+use crate::background::BackgroundThreads;
 use crate::budget::{Budget, Charge, NoRoom};
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -35,10 +35,9 @@ use crate::workspace::disk::DiskFull;
 use cells::{CellMaker, CellPlan, Made};
 use code::{CodeRegistry, Component};
 use compile::CompileError;
-use files::{ModelFiles, open_archive, open_component, unpack_into};
+use files::{ModelFiles, check_foreign, open_archive, open_component, unpack_into};
 use progress::{Progress, Stage};
 use settings::ArtifactSettings;
-use threads::LoadThreads;
 use unpack::UnpackLimits;
 
 /// Where an artifact lies.
@@ -174,7 +173,7 @@ pub struct Loader {
     metrics: Arc<Metrics>,
     cells: CellMaker,
     unpacking: Semaphore,
-    threads: LoadThreads,
+    threads: BackgroundThreads,
 }
 
 impl Loader {
@@ -202,7 +201,7 @@ impl Loader {
             metrics,
             sandbox,
             unpacking: Semaphore::new(parallel),
-            threads: LoadThreads::start()?,
+            threads: BackgroundThreads::start("load")?,
         })
     }
 
@@ -288,7 +287,14 @@ impl Loader {
         progress: &Progress,
     ) -> Result<(ModelFiles, Option<(Version, tokio::time::Instant)>), LoadError> {
         match source {
-            Source::Directory(dir) => Ok((ModelFiles::foreign(dir), None)),
+            Source::Directory(dir) => {
+                let entries = self.limits.unpack.entries;
+                let checked = dir.clone();
+                spawn_blocking(move || check_foreign(&checked, entries))
+                    .await
+                    .map_err(internal)??;
+                Ok((ModelFiles::foreign(dir), None))
+            }
             Source::Archive(path) => {
                 let archive = spawn_blocking(move || open_archive(&path))
                     .await

@@ -8,8 +8,8 @@
 //! Nothing is shared between the cells of different models but the engine and the code.
 //!
 //! Time. A thread advances the engine's epoch every few milliseconds. At each tick a running guest
-//! yields to the other tasks of its thread, so a long prediction holds up nobody, and its deadline
-//! (a timer like any other) can end it.
+//! yields to the other tasks of its thread, and its deadline (a timer like any other) can end it. One
+//! that goes on is taken over to threads of lower priority (`lanes`), so that it holds up nobody.
 
 mod capabilities;
 mod cell;
@@ -17,6 +17,7 @@ mod counts;
 mod fault;
 mod guest_log;
 mod isolation;
+mod lanes;
 mod limits;
 mod memory;
 mod places;
@@ -29,9 +30,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, OptLevel};
 
+use crate::background::BackgroundThreads;
 use crate::budget::{Account, Budget, Charge, NoRoom};
 use crate::hooks::GuestModelPre;
 pub use capabilities::{Capability, Import, imports_of};
@@ -50,7 +53,7 @@ pub use snapshot::{ACCESS, FreezeError, Frozen, GlobalValue, Globals, Snapshot};
 use state::CellState;
 
 /// How long a guest runs before it lets other tasks of its thread go on.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(2);
 
 /// Stack of a guest, in bytes. Deeper recursion traps.
 const GUEST_STACK: usize = 1 << 20;
@@ -65,6 +68,8 @@ pub struct Sandbox {
     places: Arc<Places>,
     breaches: Counts<LimitKind>,
     outcomes: Counts<Outcome>,
+    /// Where calls go on that are not short.
+    long: BackgroundThreads,
 }
 
 /// A compiled component, linked to what it may call: ready to make cells of.
@@ -123,6 +128,7 @@ impl Sandbox {
             places: Places::new(cells),
             breaches: Counts::default(),
             outcomes: Counts::default(),
+            long: BackgroundThreads::start("long").map_err(SandboxError::Engine)?,
         })
     }
 
@@ -147,6 +153,10 @@ impl Sandbox {
 
     fn outcomes(&self) -> &Counts<Outcome> {
         &self.outcomes
+    }
+
+    fn long(&self) -> &Handle {
+        self.long.handle()
     }
 
     fn places(&self) -> &Arc<Places> {

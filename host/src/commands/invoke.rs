@@ -92,7 +92,7 @@ impl Invoke {
             .await
             .map_err(|e| e.to_string())?;
         lease
-            .invoke(&request, deadline)
+            .invoke(request, deadline)
             .await
             .map_err(|e| e.to_string())
     }

@@ -95,6 +95,45 @@ pub fn open_artifact(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Looks through a directory that somebody else unpacked for what no archive of ours would become: to
+/// open a FIFO waits for ever, and with it a thread of the host.
+///
+/// # Errors
+///
+/// [`LoadError::InvalidArtifact`] if there is anything but files, folders and links, or more than
+/// `entries` of them.
+pub(super) fn check_foreign(dir: &Path, entries: usize) -> Result<(), LoadError> {
+    let unreadable = |e: io::Error| {
+        LoadError::InvalidArtifact(format!(
+            "the model's directory cannot be read: {}",
+            e.kind()
+        ))
+    };
+    let mut folders = vec![dir.to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let kind = entry.file_type().map_err(unreadable)?;
+            seen += 1;
+            if seen > entries {
+                return Err(LoadError::InvalidArtifact(format!(
+                    "the model's directory has more than {entries} files (--max-files)"
+                )));
+            }
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if !kind.is_file() && !kind.is_symlink() {
+                return Err(LoadError::InvalidArtifact(format!(
+                    "{} in the model's directory is not a regular file, folder or link",
+                    crate::sandbox::printable(&shown(&entry.path()))
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Opens an archive that lies on this machine.
 pub(super) fn open_archive(archive: &Path) -> Result<File, LoadError> {
     open_artifact(archive).map_err(|e| match e.kind() {

@@ -19,6 +19,7 @@ use wasmtime::component::Instance;
 
 use super::fault::{CellError, HookFault};
 use super::guest_log::GuestLog;
+use super::lanes::LongMark;
 use super::limits::{CellLimits, LimitKind};
 use super::memory::giving;
 use super::snapshot::{FreezeError, Frozen, Snapshot};
@@ -194,6 +195,7 @@ impl Cell {
         self.store.data_mut().limits.take_refused();
         // The last deadline may be long past, which would make the guest yield at once.
         self.store.set_epoch_deadline(1);
+        self.store.data().long.clear();
         let fault = match self.run_hooks(spec, request, deadline).await {
             Ok(Ok(Ok(invocation))) => {
                 finish(sandbox, &self.log);
@@ -210,6 +212,11 @@ impl Cell {
     /// Whether `model_fn` ran in it, and not in a cell that it was thawed from.
     pub fn was_started(&self) -> bool {
         self.started.is_some()
+    }
+
+    /// Set while a call goes on for longer than a tick.
+    pub(super) fn long_mark(&self) -> LongMark {
+        self.store.data().long.clone()
     }
 
     /// Bytes that the cell holds of the memory budget.

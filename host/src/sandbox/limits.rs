@@ -30,9 +30,10 @@ const TABLES: usize = 64;
 /// addresses, whatever it holds.
 const MEMORIES: usize = 8;
 
-/// Handles of the host that a guest may hold at a time (open files, streams, timers). An open file is
-/// one of the host's too, of which it has a few thousand for all cells and connections.
-pub(super) const HANDLES: usize = 256;
+/// Handles of the host that a guest may hold at a time (open files, streams, timers, listings of
+/// directories). An open file is one of the host's too, of which it has a few thousand for all cells
+/// and connections; a listing holds the names of all files.
+pub(super) const HANDLES: usize = 64;
 
 /// Handles of the guest's own resources that a cell may hold at a time. Each request needs two.
 pub(super) const RESOURCES: usize = 4096;

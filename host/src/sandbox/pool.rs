@@ -22,7 +22,7 @@ use super::cell::{Cell, CellSpec, Invocation};
 use super::fault::{CellError, HookFault};
 use super::places::{ModelId, Place};
 use super::snapshot::Frozen;
-use super::{CellCode, Isolation, Outcome, Sandbox};
+use super::{CellCode, Isolation, Outcome, Sandbox, lanes};
 use crate::budget::NoRoom;
 use crate::hooks::{Hook, Request};
 
@@ -286,8 +286,13 @@ impl CellPool {
                 });
             }
         }
-        let cell = Cell::start(&self.sandbox, &code, &self.spec, deadline).await?;
-        Ok((cell, Outcome::Made))
+        // Seldom short.
+        let (sandbox, spec) = (self.sandbox.clone(), self.spec.clone());
+        let start = async move { Cell::start(&sandbox, &code, &spec, deadline).await };
+        match lanes::on(self.sandbox.long(), start).await {
+            Some(cell) => Ok((cell?, Outcome::Made)),
+            None => Err(closing(Hook::ModelFn)),
+        }
     }
 
     async fn wait(&self, until: Instant) -> Result<(OwnedSemaphorePermit, Place), LeaseError> {
@@ -394,15 +399,25 @@ pub struct Lease {
 impl Lease {
     /// Serves one request. The cell's end is that of its memory, but for a reused one that can serve
     /// another request.
+    ///
+    /// # Errors
+    ///
+    /// Any [`HookFault`].
     pub async fn invoke(
-        mut self,
-        request: &Request,
+        self,
+        request: Request,
         deadline: Instant,
     ) -> Result<Invocation, CellError> {
+        let (mark, sandbox) = (self.cell.long_mark(), self.pool.sandbox.clone());
+        let answer = lanes::run(self.call(request, deadline), &mark, sandbox.long()).await;
+        answer.unwrap_or_else(|| Err(closing(Hook::InputFn)))
+    }
+
+    async fn call(mut self, request: Request, deadline: Instant) -> Result<Invocation, CellError> {
         let pool = &self.pool;
         let result = self
             .cell
-            .invoke(&pool.sandbox, &pool.spec, request, deadline)
+            .invoke(&pool.sandbox, &pool.spec, &request, deadline)
             .await;
         let usable = result.as_ref().err().is_none_or(CellError::cell_is_usable);
         if usable && self.cell.was_started() {
@@ -413,6 +428,12 @@ impl Lease {
         }
         result
     }
+}
+
+/// The threads of long calls are gone.
+fn closing(hook: Hook) -> CellError {
+    let fault = HookFault::Start("the host is stopping".into());
+    CellError { hook, fault }
 }
 
 /// Counts a cell as lent out, as long as it lives.

@@ -1,5 +1,5 @@
-//! The threads that load models: others than those that serve requests, and of lower priority, so that
-//! a request to a loaded model does not wait for the `model_fn` of another one.
+//! Threads for what takes long: others than those that serve requests, and of lower priority, so that
+//! a short request does not wait for another model's `model_fn` or long prediction.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -7,25 +7,25 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// of what one that serves requests gets, if both want the same processor.
 const NICENESS: i32 = 10;
 
-/// A runtime for loads.
-pub(super) struct LoadThreads {
+/// A runtime of lower priority.
+pub struct BackgroundThreads {
     handle: Handle,
     /// None when it ends.
     runtime: Option<Runtime>,
 }
 
-impl LoadThreads {
-    /// Starts as many threads as there are processors.
+impl BackgroundThreads {
+    /// Starts as many threads as there are processors, all by this name.
     ///
     /// # Errors
     ///
     /// One line that says what failed.
-    pub(super) fn start() -> Result<Self, String> {
+    pub fn start(name: &str) -> Result<Self, String> {
         Builder::new_multi_thread()
             .enable_all()
-            .thread_name("load")
+            .thread_name(name)
             .on_thread_start(|| {
-                // On Linux this is of the calling thread. Without it loads are only less considerate.
+                // On Linux this is of the calling thread. Without it they are only less considerate.
                 if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
                     tracing::debug!(%error, "the priority of a thread stays as it is");
                 }
@@ -38,14 +38,14 @@ impl LoadThreads {
             .map_err(|e| format!("threads cannot be started: {e}"))
     }
 
-    /// Where to run loads.
-    pub(super) fn handle(&self) -> &Handle {
+    /// Where to run what takes long.
+    pub fn handle(&self) -> &Handle {
         &self.handle
     }
 }
 
-impl Drop for LoadThreads {
-    /// Waits for no load: nobody needs it any more.
+impl Drop for BackgroundThreads {
+    /// Waits for nothing: nobody needs it any more.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
