@@ -7,6 +7,7 @@
 
 pub mod code;
 pub mod compile;
+pub mod complexity;
 pub mod files;
 pub mod progress;
 pub mod settings;
