@@ -7,9 +7,11 @@
 
 pub mod code;
 pub mod compile;
+pub mod compiler;
 pub mod complexity;
 pub mod files;
 pub mod progress;
+pub mod rewrite;
 pub mod settings;
 mod threads;
 pub mod unpack;
@@ -206,7 +208,11 @@ impl Loader {
     ///
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
+        let workspace = Arc::new(Workspace::open(
+            &settings.cache_dir,
+            settings.disk_budget,
+            &settings.compile,
+        )?);
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
         Self::start(workspace, None, settings.limits.clone(), budget, metrics)
@@ -394,7 +400,10 @@ fn model_fn_error(error: CellError) -> LoadError {
 }
 
 fn compile_error(error: CompileError) -> LoadError {
-    LoadError::InvalidArtifact(error.to_string())
+    match error {
+        CompileError::Host(_) | CompileError::GivenUp => LoadError::Internal(error.to_string()),
+        _ => LoadError::InvalidArtifact(error.to_string()),
+    }
 }
 
 fn sandbox_error(error: SandboxError) -> LoadError {

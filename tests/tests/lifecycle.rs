@@ -118,7 +118,8 @@ fn nothing_but_compiled_code_is_left() {
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
     assert_eq!(files(&cache.path().join("run"), ""), Vec::<PathBuf>::new());
-    assert_eq!(files(&cache.path().join("code"), "").len(), 2);
+    // The code, its functions, and a digest of each.
+    assert_eq!(files(&cache.path().join("code"), "").len(), 4);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use tokio::task::spawn_blocking;
 use wasmtime::component::Component;
 
 use super::compile::{CodeKey, Origin};
+use super::compiler::demand;
 use super::files::read_all;
+use super::rewrite::Rewrite;
 use super::{LoadError, compile_error, internal, sandbox_error};
 use crate::budget::{Account, Budget, Charge};
 use crate::sandbox::{CellCode, Sandbox};
@@ -113,14 +115,17 @@ impl CodeRegistry {
         if let Some(component) = found {
             return Ok((component, Origin::Cache));
         }
-        // The semaphore is never closed. Who does not wait any more leaves the compiler at work.
+        // The semaphore is never closed.
         let turn = self.compiling.clone().acquire_owned().await;
         let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
+        // Ends the compiler when it is dropped, with this future.
+        let (_wanted, demand) = demand();
         let compiled = spawn_blocking(move || {
             let _turn = turn;
             let wasm = read_all(&mut component)?;
-            let compiled = workspace.code().compile(sandbox.engine(), &key, &wasm);
-            compiled.map_err(compile_error)
+            let (code, engine) = (workspace.code(), sandbox.engine());
+            code.compile(engine, &key, &wasm, &Rewrite::Plain, &demand)
+                .map_err(compile_error)
         });
         Ok((compiled.await.map_err(internal)??, Origin::Compiler))
     }
