@@ -12,6 +12,7 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use modelcell_tests::artifact::{artifact, misbehave};
+use modelcell_tests::command::{Ended, modelcell};
 use modelcell_tests::component::{endless, with_functions};
 use modelcell_tests::kernel::{children, forget_peak, lives, name, peak};
 use modelcell_tests::{Reply, Server, Setup, eventually};
@@ -43,6 +44,11 @@ fn compiler(server: &Server) -> u32 {
         found.is_some()
     });
     found.unwrap()
+}
+
+fn signal(process: u32, signal: Signal) {
+    let process = i32::try_from(process).unwrap();
+    kill_process(Pid::from_raw(process).unwrap(), signal).unwrap();
 }
 
 /// Checks that all is as before.
@@ -126,14 +132,24 @@ fn a_compiler_that_is_killed_can_be_tried_again() {
         .cache(cache.path())
         .start();
     let reply = begin(&server, "m.tar.gz");
-    let process = i32::try_from(compiler(&server)).unwrap();
-    kill_process(Pid::from_raw(process).unwrap(), Signal::KILL).unwrap();
+    signal(compiler(&server), Signal::KILL);
     let reply = reply.join().unwrap();
     reply.error(500, "InternalServerException", &["its process was killed"]);
     eventually("it is tried again", || {
         server.invoke("m.tar.gz", "").status == 200
     });
     assert!(children(server.pid()).is_empty());
+}
+
+#[test]
+fn a_compiler_that_crashes_is_an_error_of_one_load() {
+    let server = server(&["--compile-memory", "1TiB"]);
+    let reply = begin(&server, "endless.tar.gz");
+    signal(compiler(&server), Signal::ABORT);
+    let reply = reply.join().unwrap();
+    let parts = ["the compiler crashed on the component"];
+    reply.error(400, "InvalidModelException", &parts);
+    unharmed(&server);
 }
 
 /// A compiler that stands still ends as one that is slow does.
@@ -146,11 +162,20 @@ fn a_compiler_that_hangs_is_ended() {
         .flags(&["--compile-timeout", "2s"])
         .start();
     let reply = begin(&server, "m.tar.gz");
-    let process = i32::try_from(compiler(&server)).unwrap();
-    kill_process(Pid::from_raw(process).unwrap(), Signal::STOP).unwrap();
+    signal(compiler(&server), Signal::STOP);
     let reply = reply.join().unwrap();
     reply.error(400, "InvalidModelException", &["--compile-timeout"]);
     assert!(children(server.pid()).is_empty());
+}
+
+/// It is for the host alone.
+#[test]
+fn the_compilers_command_is_hidden() {
+    let help = Ended::of(modelcell().arg("--help")).ok();
+    assert!(
+        help.contains("serve") && !help.contains("compile"),
+        "{help}"
+    );
 }
 
 #[test]

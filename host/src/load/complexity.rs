@@ -4,7 +4,7 @@
 //! kilobytes of the compiler's memory and microseconds of its time. So these things are counted, and
 //! more than [`ComponentLimits`] allow is refused with a message that names the limit. What a count
 //! cannot tell (a function that happens to be hard to compile, instances of instances) the compiler's
-//! own bounds of time and memory catch.
+//! own bounds of time and memory catch; see [`super::compiler`].
 //!
 //! The check reads the section headers and steps over function bodies. It allocates nothing that
 //! grows with the component but one parser for each level of nesting, which is bounded itself. Types

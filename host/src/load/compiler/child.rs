@@ -14,7 +14,7 @@ use wasmtime::Engine;
 use super::super::compile::engine_print;
 use super::super::threads::NICENESS;
 use super::functions::Functions;
-use super::job::{self, Report};
+use super::job::{self, Header, Report};
 use crate::sandbox::engine_config;
 
 /// Bytes of a report's text. An error may quote names of the component, which may be long.
@@ -75,9 +75,9 @@ fn bound(bounds: Bounds) -> io::Result<()> {
 /// The host's own files close themselves; these are of who started the host.
 fn close_inherited() {
     // SAFETY: the process has run nothing yet that could own a descriptor but the standard ones.
-    #[cfg(target_os = "linux")]
     unsafe {
-        libc::close_range(3, libc::c_uint::MAX, 0);
+        // As a system call, because older C libraries have no function for it.
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
     }
 }
 
@@ -94,7 +94,7 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
 }
 
 fn compile() -> Report {
-    let (header, wasm, functions) = match job::read(io::stdin().lock()) {
+    let (header, wasm, functions) = match job() {
         Ok(job) => job,
         Err(error) => return Report::Unusable(format!("its job cannot be read: {error}")),
     };
@@ -116,6 +116,14 @@ fn compile() -> Report {
     };
     deliver(&code, &functions)
         .unwrap_or_else(|error| Report::Unusable(format!("its code cannot be written: {error}")))
+}
+
+fn job() -> io::Result<(Header, Vec<u8>, Vec<u8>)> {
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let job = job::read(&stdin)?;
+    // Its pages, which nobody needs any more.
+    stdin.set_len(0)?;
+    Ok(job)
 }
 
 /// An engine with the host's settings that asks `functions` first.

@@ -18,7 +18,7 @@ use super::output::in_memory;
 const MARK: &str = "modelcell-compiler: ";
 
 /// Bytes of a component's functions that are kept at most.
-const FUNCTIONS_LIMIT: u64 = 256 << 20;
+const FUNCTIONS_LIMIT: u64 = 128 << 20;
 
 /// What comes before the component.
 #[derive(Debug, Serialize, Deserialize)]
