@@ -5,7 +5,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How much the kernel prefers other threads, from 0 (not at all) to 19. At 10 a thread gets a ninth
 /// of what one that serves requests gets, if both want the same processor.
-const NICENESS: i32 = 10;
+pub(super) const NICENESS: i32 = 10;
 
 /// A runtime of lower priority.
 pub struct BackgroundThreads {

@@ -8,6 +8,8 @@
 mod cells;
 mod code;
 pub mod compile;
+pub mod compiler;
+pub mod complexity;
 pub mod files;
 pub mod progress;
 pub mod rewrite;
@@ -211,7 +213,11 @@ impl Loader {
     ///
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
+        let workspace = Arc::new(Workspace::open(
+            &settings.cache_dir,
+            settings.disk_budget,
+            &settings.compile,
+        )?);
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
         Self::start(workspace, None, settings.limits.clone(), budget, metrics)
@@ -335,10 +341,10 @@ impl Loader {
         let unpacked = begin.elapsed();
         check_time(end, "unpacking the artifact")?;
         progress.enter(Stage::Compiling);
-        let dir = files.path.clone();
+        let (dir, sandbox) = (files.path.clone(), self.sandbox.clone());
         let (settings, component) = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
-            let component = Component::open(open_component(&dir)?)?;
+            let component = Component::open(sandbox.engine(), open_component(&dir)?)?;
             Ok::<_, LoadError>((settings, component))
         })
         .await
@@ -407,7 +413,10 @@ fn model_fn_error(error: CellError) -> LoadError {
 }
 
 fn compile_error(error: CompileError) -> LoadError {
-    LoadError::InvalidArtifact(error.to_string())
+    match error {
+        CompileError::Host(_) | CompileError::GivenUp => LoadError::Internal(error.to_string()),
+        _ => LoadError::InvalidArtifact(error.to_string()),
+    }
 }
 
 fn sandbox_error(error: SandboxError) -> LoadError {

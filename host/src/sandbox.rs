@@ -214,7 +214,7 @@ fn unfit_hooks(faults: &HookFaults) -> Vec<String> {
 }
 
 /// The one place where the engine is configured: compiled code is only valid for these settings.
-fn engine_config() -> Config {
+pub(crate) fn engine_config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)

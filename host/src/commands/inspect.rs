@@ -11,7 +11,8 @@ use wasmtime::component::Component;
 use crate::budget::Budget;
 use crate::config::Options;
 use crate::hooks::{Hook, INTERFACE};
-use crate::load::compile;
+use crate::load::compile::{self, CompileError};
+use crate::load::complexity::{self, ComponentLimits};
 use crate::load::files::{open_artifact, read_component};
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
@@ -93,6 +94,8 @@ impl Report {
     /// If `wasm` is not a valid component at all.
     pub(super) fn of_component(wasm: &[u8]) -> Result<Self, String> {
         compile::check_kind(wasm).map_err(|e| e.to_string())?;
+        complexity::check(wasm, &ComponentLimits::default())
+            .map_err(|e| CompileError::from(e).to_string())?;
         let sandbox = Sandbox::new(1).map_err(|e| e.to_string())?;
         let engine = sandbox.engine();
         let begin = Instant::now();

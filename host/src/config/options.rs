@@ -104,6 +104,14 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_LOAD_TIMEOUT", value_name = "TIME")]
     pub load_timeout: Option<Span>,
 
+    /// The memory that compiling one component may take [default: 2GiB].
+    #[arg(long, env = "MODELCELL_COMPILE_MEMORY", value_name = "SIZE")]
+    pub compile_memory: Option<ByteSize>,
+
+    /// The longest time for compiling a component [default: 60s].
+    #[arg(long, env = "MODELCELL_COMPILE_TIMEOUT", value_name = "TIME")]
+    pub compile_timeout: Option<Span>,
+
     /// How long requests in flight may go on after SIGTERM [default: 25s].
     #[arg(long, env = "MODELCELL_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Span>,
@@ -202,6 +210,8 @@ impl Options {
             max_response: self.max_response.or(other.max_response),
             max_cells: self.max_cells.or(other.max_cells),
             load_timeout: self.load_timeout.or(other.load_timeout),
+            compile_memory: self.compile_memory.or(other.compile_memory),
+            compile_timeout: self.compile_timeout.or(other.compile_timeout),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             cells_per_model: self.cells_per_model.or(other.cells_per_model),
             cell_memory: self.cell_memory.or(other.cell_memory),

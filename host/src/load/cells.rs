@@ -100,10 +100,8 @@ impl CellMaker {
         let key = plan
             .artifact
             .filter(|_| plan.isolation == Isolation::Request);
-        let key = key.map(|artifact| {
-            let engine = self.sandbox.engine();
-            SnapshotKey::of(engine, component.digest(), &artifact, plan.memory_limit)
-        });
+        let key =
+            key.map(|artifact| SnapshotKey::of(component.key(), &artifact, plan.memory_limit));
         if let Some(key) = &key
             && let Some(made) = self.restore(&plan, &component, key).await?
         {

@@ -14,9 +14,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
-use wasmtime::Engine;
 
-use super::compile::{ComponentDigest, KeyHasher, hex};
+use super::compile::{CodeKey, hex};
 use crate::budget::{Account, NoRoom};
 use crate::sandbox::{Globals, Image, PAGE, Snapshot};
 use crate::workspace::disk::{Disk, on_disk};
@@ -40,20 +39,12 @@ pub struct SnapshotKey(String);
 
 impl SnapshotKey {
     /// The key of a model with this component and this artifact, in a cell of so much memory.
-    pub fn of(
-        engine: &Engine,
-        component: &ComponentDigest,
-        artifact: &[u8; 32],
-        memory_limit: usize,
-    ) -> Self {
-        use std::hash::{Hash, Hasher};
-        let mut key = KeyHasher::default();
-        key.write(FORMAT);
-        engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(component.bytes());
-        key.write(artifact);
-        key.write_u64(memory_limit as u64);
-        Self(key.finish_hex())
+    pub fn of(component: &CodeKey, artifact: &[u8; 32], memory_limit: usize) -> Self {
+        let mut key = Sha256::new_with_prefix(FORMAT);
+        key.update(component.as_str());
+        key.update(artifact);
+        key.update(memory_limit.to_le_bytes());
+        Self(hex(&key.finalize()))
     }
 }
 
@@ -271,8 +262,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
-        let component = ComponentDigest::of(&b"component"[..]).unwrap();
-        let key = SnapshotKey::of(&Engine::default(), &component, &[7; 32], 1 << 20);
+        let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
+        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
         let account = Account::new(&Budget::new(1 << 30));
         assert!(cache.find(&key).is_none());
 
