@@ -126,26 +126,20 @@ fn floods_of_output() {
 /// To open a pipe that nobody writes to would take one of the host's threads for ever. No archive may
 /// hold one, but whoever unpacks artifacts for the host may have made it.
 #[test]
-#[ignore = "each request that opens a FIFO keeps a thread of the host"]
 fn pipes_in_the_artifact() {
     let root = tempfile::tempdir().unwrap();
     let flag = root.path().display().to_string();
     let server = with_good(&[]).flags(&["--model-root", &flag]).start();
-    let settings = ("modelcell.toml", "request-timeout = '200ms'");
-    let dir = unpacked(root.path(), "m", &[settings]);
+    let dir = unpacked(root.path(), "m", &[]);
     mkfifoat(CWD, dir.join("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
-    load(&server, "m", dir.to_str().unwrap()).ok();
     unharmed(&server, || {
-        for _ in 0..16 {
-            invoke(&server, "m", "predict:read /opt/ml/model/pipe");
-        }
-        assert_eq!(invoke(&server, "m", "").ok(), "ok");
+        let reply = load(&server, "m", dir.to_str().unwrap());
+        reply.error(400, "InvalidModelException", &["pipe", "regular file"]);
     });
 }
 
 /// The host reads a folder whole when a guest begins to list it.
 #[test]
-#[ignore = "what the host keeps of listings is neither charged nor bounded"]
 fn listings_held_for_ever() {
     let mut tar = Tar::new().file("model.wasm", &guest("misbehave"));
     for file in 0..5000 {
@@ -158,7 +152,7 @@ fn listings_held_for_ever() {
     unharmed(&server, || {
         for _ in 0..2 {
             let reply = server.invoke(BAD, "predict:list-for-good 1000");
-            reply.error(500, "ModelError", &["predict_fn", "table"]);
+            reply.error(500, "ModelError", &["predict_fn", "64 files"]);
         }
     });
     let more = peak(server.pid()) - before;
@@ -233,7 +227,7 @@ fn zeroes_without_end() {
 #[test]
 fn the_table_of_what_a_guest_holds() {
     let (status, kind) = ENDED;
-    let parts = ["predict_fn", "table"];
+    let parts = ["predict_fn", "64 files"];
     let body = "predict:open-for-good 100000";
     attacks(misbehave().to_vec(), &[("files", body, ENDED, &parts)]);
     let server = with_good(&[("timers.tar.gz", wat("timers"))]).start();
