@@ -196,7 +196,7 @@ impl Options {
                 )? as usize,
                 transfer: size(
                     "max-response",
-                    self.max_response.unwrap_or(ByteSize::mib(64)),
+                    self.max_response.unwrap_or(ByteSize::mib(32)),
                     ByteSize::kib(64),
                     BODY_CEILING,
                 )? as usize,

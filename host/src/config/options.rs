@@ -131,7 +131,7 @@ pub struct Options {
     )]
     pub isolation: Option<Isolation>,
 
-    /// The largest answer of a model [default: 64MiB].
+    /// The largest answer of a model [default: 32MiB].
     #[arg(long, env = "MODELCELL_MAX_RESPONSE", value_name = "SIZE")]
     pub max_response: Option<ByteSize>,
 

@@ -125,7 +125,11 @@ impl Cell {
     pub async fn freeze(&mut self, spec: &CellSpec) -> Result<Snapshot, FreezeError> {
         let thawed = || FreezeError::Unfit("model_fn did not run in this cell".into());
         let instance = self.started.ok_or_else(thawed)?;
-        Snapshot::take(&mut self.store, &instance, &spec.account).await
+        // The memory is passed as one list.
+        self.store.set_hostcall_fuel(usize::MAX);
+        let snapshot = Snapshot::take(&mut self.store, &instance, &spec.account).await;
+        self.store.set_hostcall_fuel(spec.transfer_limit);
+        snapshot
     }
 
     /// Makes a cell in the state that `model_fn` left, and says whether its memory was warm.
@@ -203,7 +207,7 @@ impl Cell {
             }
             Ok(Ok(Err(error))) => HookFault::of_returned(&mut self.store, error),
             Ok(Err(error)) => HookFault::of_call(&mut self.store, &error),
-            Err(TimeIsUp) => HookFault::Deadline,
+            Err(fault) => fault,
         };
         let hook = self.hook;
         Err(fail(sandbox, spec, &self.log, CellError { hook, fault }))
@@ -229,7 +233,7 @@ impl Cell {
         spec: &CellSpec,
         request: &Request,
         deadline: Instant,
-    ) -> Result<wasmtime::Result<Result<Invocation, GuestError>>, TimeIsUp> {
+    ) -> Result<wasmtime::Result<Result<Invocation, GuestError>>, HookFault> {
         let hooks = self.guest.modelcell_inference_hooks();
         let store = &mut self.store;
         let mut times = HookTimes::default();
@@ -261,9 +265,6 @@ impl Cell {
     }
 }
 
-/// A hook's or the request's deadline passed.
-struct TimeIsUp;
-
 /// Measures the hooks of a request and ends them at their deadlines.
 struct HookClock {
     hook_timeout: Duration,
@@ -286,9 +287,13 @@ impl HookClock {
         &mut self,
         hook: impl Future<Output = T>,
         time: &mut Duration,
-    ) -> Result<T, TimeIsUp> {
-        let deadline = self.deadline.min(self.now + self.hook_timeout);
-        let answer = timeout_at(deadline, hook).await.map_err(|_| TimeIsUp)?;
+    ) -> Result<T, HookFault> {
+        let end = self.now + self.hook_timeout;
+        let answer = timeout_at(self.deadline.min(end), hook).await;
+        let answer = answer.map_err(|_| match end < self.deadline {
+            true => HookFault::HookDeadline(self.hook_timeout),
+            false => HookFault::Deadline,
+        })?;
         let end = Instant::now();
         *time = end - self.now;
         self.now = end;
