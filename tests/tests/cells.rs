@@ -92,7 +92,7 @@ fn breaches_are_counted_by_kind() {
         (
             "handles",
             "predict:open-for-good 50",
-            "predict:list-for-good 100",
+            "predict:open-for-good 100",
             500,
         ),
         ("log", "predict:flood 9", "predict:flood 20", 200),
