@@ -14,6 +14,7 @@ use crate::hooks::{Hook, INTERFACE};
 use crate::load::compile::{self, CompileError};
 use crate::load::complexity::{self, ComponentLimits};
 use crate::load::files::{open_artifact, read_component};
+use crate::load::rewrite::Rewrite;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
@@ -84,6 +85,8 @@ pub(super) struct Report {
     imports: Vec<Import>,
     compile_time: Duration,
     code_bytes: u64,
+    /// Why no snapshot can be taken of it, whatever `model_fn` does.
+    no_snapshot: Option<String>,
     /// Why it cannot run.
     pub(super) unfit: Option<String>,
 }
@@ -113,6 +116,7 @@ impl Report {
             imports: imports_of(engine, &component),
             compile_time,
             code_bytes: linked.as_ref().map_or(0, |code| code.bytes()),
+            no_snapshot: Rewrite::Instrument.apply(wasm).err(),
             unfit: linked.err().map(|e| e.to_string()),
         })
     }
@@ -134,5 +138,14 @@ impl Report {
             self.compile_time.as_millis(),
             ByteSize(self.code_bytes)
         );
+        match &self.no_snapshot {
+            None => println!(
+                "each request gets a fresh cell from a snapshot, if model_fn leaves no file open"
+            ),
+            Some(reason) => println!(
+                "requests share reused cells, because no snapshot can be taken: {}",
+                printable(reason)
+            ),
+        }
     }
 }
