@@ -18,6 +18,7 @@ mod fault;
 mod guest_log;
 mod isolation;
 mod lanes;
+mod lease;
 mod limits;
 mod memory;
 mod places;
@@ -43,11 +44,12 @@ use counts::Counts;
 pub use fault::{CellError, HookFault};
 pub use guest_log::printable;
 pub use isolation::{Isolation, Outcome};
+pub use lease::Lease;
 pub use limits::{Breach, LimitKind};
 use memory::{CellMemories, Stacks};
-pub use memory::{Image, PAGE};
+pub use memory::{Extent, Image, PAGE};
 use places::Places;
-pub use pool::{CellPool, CellUsage, IsolationState, Lease, LeaseError};
+pub use pool::{CellPool, CellUsage, IsolationState, LeaseError};
 pub use signature::{HookFaults, hook_faults};
 pub use snapshot::{ACCESS, FreezeError, Frozen, GlobalValue, Globals, Snapshot};
 use state::CellState;
@@ -228,6 +230,7 @@ pub(crate) fn engine_config() -> Config {
         .memory_reservation(memory::RESERVED as u64)
         .memory_guard_size(memory::GUARD as u64)
         .wasm_memory64(false)
+        .wasm_custom_page_sizes(false)
         // For native debuggers only, and registering it slows down each load and each unwind.
         .native_unwind_info(false);
     config

@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use wasmtime::Engine;
 use wasmtime::component::Component as Compiled;
 
@@ -21,6 +23,9 @@ use super::{LoadError, compile_error, internal, sandbox_error};
 use crate::budget::Budget;
 use crate::sandbox::{CellCode, Sandbox, SandboxError};
 use crate::workspace::Workspace;
+
+/// How long to wait for somebody who finds the same code in the cache.
+const FINDING: Duration = Duration::from_millis(10);
 
 /// A component in a file.
 pub(super) struct Component {
@@ -130,8 +135,8 @@ impl CodeRegistry {
     ) -> Result<Option<(Arc<CellCode>, Origin)>, CodeError> {
         let key = component.key.form(rewrite);
         let slot = self.slot(&key);
-        // Somebody compiles it, which takes long.
-        let Ok(mut shared) = slot.try_lock() else {
+        // Others may be finding it, which is done at once, or compiling it, which takes long.
+        let Ok(mut shared) = timeout(FINDING, slot.lock()).await else {
             return Ok(None);
         };
         if let Some(code) = shared.upgrade() {

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -159,13 +160,22 @@ pub(super) fn unpack_into(
         .map_err(|e| storage(write_error(e.kind().into())))?;
     let mut unpacked = Unpacked { dir, room };
     let path = unpacked.dir.path().to_owned();
-    let digest = digest(&archive).map_err(internal)?;
+    let (digest, before) = (digest(&archive).map_err(internal)?, stamp(&archive)?);
+    let same = archive.try_clone().map_err(internal)?;
     unpack::unpack(archive, &path, limits, &mut unpacked.room).map_err(|error| match error {
         UnpackError::NoRoom(full) => LoadError::DiskFull(full),
         UnpackError::Storage(_) => storage(error),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
-    Ok(ModelFiles::new(path, Some(digest), Some(unpacked)))
+    // Of a file that somebody wrote to meanwhile, nobody knows what was unpacked.
+    let digest = (stamp(&same)? == before).then_some(digest);
+    Ok(ModelFiles::new(path, digest, Some(unpacked)))
+}
+
+/// What changes when a file is written to.
+fn stamp(file: &File) -> Result<(u64, Option<SystemTime>), LoadError> {
+    let metadata = file.metadata().map_err(internal)?;
+    Ok((metadata.len(), metadata.modified().ok()))
 }
 
 /// The digest of a file, which is read from its beginning and left there.

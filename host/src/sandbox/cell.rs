@@ -117,19 +117,32 @@ impl Cell {
         Err(fail(sandbox, spec, &log, failed(fault)))
     }
 
-    /// What `model_fn` left in a cell that [`Cell::start`] made, which other cells can start from.
-    ///
-    /// # Errors
-    ///
-    /// Why that cannot be frozen. The cell can be used all the same.
-    pub async fn freeze(&mut self, spec: &CellSpec) -> Result<Snapshot, FreezeError> {
-        let thawed = || FreezeError::Unfit("model_fn did not run in this cell".into());
-        let instance = self.started.ok_or_else(thawed)?;
+    /// What `model_fn` left in a cell that [`Cell::start`] made, which other cells can start from; and
+    /// the cell, if it can still be used.
+    pub async fn freeze(
+        mut self,
+        spec: &CellSpec,
+    ) -> (Option<Self>, Result<Snapshot, FreezeError>) {
+        let Some(instance) = self.started else {
+            let thawed = "model_fn did not run in this cell";
+            return (Some(self), Err(FreezeError::Unfit(thawed.into())));
+        };
+        // Its memory knows them by number, and another instance would not have them.
+        let handles = self.store.data_mut().handles();
+        if handles > 0 {
+            let reason = format!(
+                "model_fn left {handles} files, streams or timers open: close them, or build the \
+                 model with Modelcell's guest SDK, which closes those of the standard library"
+            );
+            return (Some(self), Err(FreezeError::Unfit(reason)));
+        }
         // The memory is passed as one list.
         self.store.set_hostcall_fuel(usize::MAX);
         let snapshot = Snapshot::take(&mut self.store, &instance, &spec.account).await;
         self.store.set_hostcall_fuel(spec.transfer_limit);
-        snapshot
+        // A trap in between is the end of the instance.
+        let usable = snapshot.is_ok() || matches!(snapshot, Err(FreezeError::Kernel(_)));
+        (usable.then_some(self), snapshot)
     }
 
     /// Makes a cell in the state that `model_fn` left, and says whether its memory was warm.
@@ -145,12 +158,12 @@ impl Cell {
     ) -> Result<(Self, bool), CellError> {
         let hook = Hook::InputFn;
         let failed = |fault| CellError { hook, fault };
-        let slot = frozen.slots.take();
-        let (slot, warm) = slot.map_err(|error| failed(error.into()))?;
         let charge = spec
             .account
             .charge(CELL_BYTES)
             .map_err(|no_room| failed(HookFault::NoRoom(no_room)))?;
+        let slot = frozen.slots.take();
+        let (slot, warm) = slot.map_err(|error| failed(error.into()))?;
         let limits = CellLimits::new(spec.memory_limit, spec.transfer_limit, charge)
             .with_snapshot(frozen.slots.image().len());
         let log = GuestLog::new(spec.model.clone(), spec.log_limit);

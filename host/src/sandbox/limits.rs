@@ -254,6 +254,8 @@ impl ResourceLimiter for CellLimits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // What was granted before, was given.
+        self.granted = 0;
         // wasmtime asks before it looks at the memory's own maximum.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
@@ -278,8 +280,11 @@ impl ResourceLimiter for CellLimits {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current);
         let total = self.table_entries.saturating_add(more);
         if total > TABLE_ENTRIES {

@@ -67,7 +67,11 @@ impl Report {
 
     /// The report among what a process wrote to stderr.
     pub(super) fn read(said: &str) -> Option<Self> {
-        let text = said.lines().find_map(|line| line.strip_prefix(MARK))?;
+        // The last one: what was said before may hold anything, a guest's words too.
+        let text = said
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix(MARK))?;
         serde_json::from_str(text).ok()
     }
 }
