@@ -58,8 +58,8 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_MIN_RESIDENCY", value_name = "TIME")]
     pub min_residency: Option<Span>,
 
-    /// The disk that artifacts, unpacked models and compiled code may take in the cache directory
-    /// [default: half of what is free at the start].
+    /// The disk that artifacts, unpacked models, compiled code and snapshots may take in the cache
+    /// directory [default: half of what is free at the start].
     #[arg(long, env = "MODELCELL_DISK_BUDGET", value_name = "SIZE")]
     pub disk_budget: Option<ByteSize>,
 
@@ -77,7 +77,8 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_BIND", value_name = "ADDRESS:PORT")]
     pub bind: Option<SocketAddr>,
 
-    /// Where compiled code is kept and artifacts are unpacked [default: ~/.cache/modelcell].
+    /// Where compiled code and snapshots are kept and artifacts are unpacked [default:
+    /// ~/.cache/modelcell].
     #[arg(long, env = "MODELCELL_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
