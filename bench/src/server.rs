@@ -18,25 +18,27 @@ pub struct Server {
 }
 
 impl Server {
-    /// Packs the artifact `name` and serves it.
+    /// Packs `component` with each of the named directories of a model, and serves the artifacts.
     ///
     /// # Errors
     ///
     /// One line that says what failed.
-    pub fn start(name: &str, component: &Path, model_dir: &Path) -> Result<Self, String> {
+    pub fn start(component: &Path, models: &[(&str, &Path)]) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let repository = dir.path().join("repository");
-        let packed = Command::new(binary()?)
-            .arg("package")
-            .args(["--component".as_ref(), component.as_os_str()])
-            .args(["--model-dir".as_ref(), model_dir.as_os_str()])
-            .arg("--output")
-            .arg(repository.join(format!("{name}.tar.gz")))
-            .stdout(Stdio::null())
-            .status()
-            .map_err(|e| e.to_string())?;
-        if !packed.success() {
-            return Err("the artifact could not be packed".into());
+        for (name, model_dir) in models {
+            let packed = Command::new(binary()?)
+                .arg("package")
+                .args(["--component".as_ref(), component.as_os_str()])
+                .args(["--model-dir".as_ref(), model_dir.as_os_str()])
+                .arg("--output")
+                .arg(repository.join(format!("{name}.tar.gz")))
+                .stdout(Stdio::null())
+                .status()
+                .map_err(|e| e.to_string())?;
+            if !packed.success() {
+                return Err(format!("the artifact {name} could not be packed"));
+            }
         }
         Self::spawn(dir, ["--repository".as_ref(), repository.as_os_str()])
     }
