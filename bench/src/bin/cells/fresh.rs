@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use modelcell::hooks::Request;
 use modelcell::load::Loaded;
 use modelcell::sandbox::Isolation;
 use modelcell_bench::costs::{Cost, HEADING, Round, median};
@@ -10,7 +11,7 @@ use modelcell_bench::fleet::Fleet;
 use modelcell_bench::floor::Bare;
 use modelcell_bench::in_process::{InProcess, ask};
 use modelcell_bench::report::aim;
-use modelcell_bench::subject::Subject;
+use modelcell_bench::subject::{Subject, request_of};
 
 /// The argument of a process that measures under the environment it was started with.
 pub const CHILD: &str = "fresh-here";
@@ -42,17 +43,17 @@ pub fn measure() -> Result<(), String> {
 pub fn measure_here(subject: &Subject) -> Result<(), String> {
     let example = Fleet::of_example(subject)?;
     let host = InProcess::start(1)?;
-    let mut bare = Bare::start(&subject.component, &subject.model_dir, &subject.row)
-        .map_err(|e| format!("{e:#}"))?;
+    // The row whose answer is known.
+    let row = example.csv(0).into_bytes();
+    let mut bare =
+        Bare::start(&subject.component, &subject.model_dir, &row).map_err(|e| format!("{e:#}"))?;
     let reused = subject.load(&host, Isolation::Model)?;
     let fresh = subject.load(&host, Isolation::Request)?;
+    let request = request_of(row);
+    let round = |loaded| round(&host, &request, &example, loaded);
     let (mut bares, mut reuseds, mut freshes) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..=ROUNDS {
-        let costs = (
-            bare_round(&mut bare)?,
-            round(&host, subject, &example, &reused)?,
-            round(&host, subject, &example, &fresh)?,
-        );
+        let costs = (bare_round(&mut bare)?, round(&reused)?, round(&fresh)?);
         // The first one warms up.
         if number > 0 {
             bares.push(costs.0);
@@ -77,15 +78,14 @@ pub fn measure_here(subject: &Subject) -> Result<(), String> {
 /// Asks `loaded` again and again; each answer must be right.
 fn round(
     host: &InProcess,
-    subject: &Subject,
+    request: &Request,
     example: &Fleet,
     loaded: &Loaded,
 ) -> Result<Cost, String> {
-    let request = subject.request();
     host.runtime().block_on(async {
         let mut round = Round::default();
         for _ in 0..REQUESTS {
-            let answered = ask(loaded, &request).await?;
+            let answered = ask(loaded, request).await?;
             round.add(&answered);
             example.check_body(0, &answered.payload.body)?;
         }
