@@ -1,7 +1,7 @@
 //! A request in a fresh cell next to one in a cell that is used again, in turn.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use modelcell::hooks::Request;
 use modelcell::load::Loaded;
@@ -16,10 +16,14 @@ use modelcell_bench::subject::{Subject, request_of};
 /// The argument of a process that measures under the environment it was started with.
 pub const CHILD: &str = "fresh-here";
 
+/// The argument of a process that asks in fresh cells alone, for a profiler.
+pub const BUSY: &str = "busy";
+
 /// What a fresh cell may cost beyond a reused one.
 const AIM: f64 = 20.0;
 const ROUNDS: usize = 41;
 const REQUESTS: u32 = 1_000;
+const BUSY_TIME: Duration = Duration::from_secs(10);
 
 /// Measures in a process for each value of `RUST_BACKTRACE`, because a process reads it once.
 pub fn measure() -> Result<(), String> {
@@ -72,6 +76,21 @@ pub fn measure_here(subject: &Subject) -> Result<(), String> {
         &format!("{beyond:.1} us more"),
         beyond <= AIM,
     );
+    Ok(())
+}
+
+/// Asks in fresh cells for ten seconds.
+pub fn keep_busy(subject: &Subject) -> Result<(), String> {
+    let host = InProcess::start(1)?;
+    let fresh = subject.load(&host, Isolation::Request)?;
+    let example = Fleet::of_example(subject)?;
+    let request = request_of(example.csv(0).into_bytes());
+    let begin = Instant::now();
+    let mut costs = Vec::new();
+    while begin.elapsed() < BUSY_TIME {
+        costs.push(round(&host, &request, &example, &fresh)?);
+    }
+    println!("{HEADING}\n{}", Cost::median(&costs).row("a fresh cell"));
     Ok(())
 }
 

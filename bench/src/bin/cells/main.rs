@@ -2,7 +2,8 @@
 //! again, with requests spread over a thousand models, and in memory.
 //!
 //! `cells fresh`, `cells memory` and `cells spread` measure one of these; without an argument all are
-//! measured. `spread` needs the thousand models of `scripts/bench-fleet.sh`.
+//! measured. `spread` needs the thousand models of `scripts/bench-fleet.sh`. `cells busy` asks in fresh cells
+//! for ten seconds, for a profiler.
 
 mod fresh;
 mod memory;
@@ -33,6 +34,9 @@ fn run() -> Result<(), String> {
     let subject = Subject::find()?;
     if parts.iter().any(|named| named == fresh::CHILD) {
         return fresh::measure_here(&subject);
+    }
+    if parts.iter().any(|named| named == fresh::BUSY) {
+        return fresh::keep_busy(&subject);
     }
     if wanted("fresh") {
         fresh::measure()?;
