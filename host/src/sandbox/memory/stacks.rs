@@ -118,7 +118,12 @@ impl Stack {
 
     /// Gives back to the kernel what a deep recursion used, if there was one.
     fn trim(&mut self) -> io::Result<()> {
-        if self.marked().iter().all(|&word| word == UNTOUCHED) {
+        // All words at once, which takes a fraction of stopping at the first one.
+        let touched = self
+            .marked()
+            .iter()
+            .fold(0, |touched, word| touched | word ^ UNTOUCHED);
+        if touched == 0 {
             return Ok(());
         }
         let deep = self.size().saturating_sub(KEPT);
