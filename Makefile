@@ -7,7 +7,7 @@ PROFILE ?= release
 # The address that `make run` listens on, and further flags for `modelcell serve`.
 BIND ?= 127.0.0.1:8080
 ARGS ?=
-# The parts of `make bench` with many models: cold, density, trace; all if it is empty.
+# The parts of `make bench` with many models: spread, cold, density, trace; all if it is empty.
 FLEET ?=
 
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -49,8 +49,9 @@ lint: ## Check formatting, lints and documentation
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --package modelcell --package modelcell-guest --package modelcell-guest-macros
 
-bench: guests ## Measure on this machine: hook calls, requests over HTTP, beside hostile models, many models in S3
+bench: guests ## Measure on this machine: hook calls, cells, requests over HTTP, hostile models, many models
 	cargo bench --locked --package modelcell-bench
+	cargo run --locked --release --package modelcell-bench --bin cells -- fresh memory
 	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench
 	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench --bin beside
 	@scripts/bench-fleet.sh $(MODELCELL) $(FLEET)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# bench-fleet.sh MODELCELL [PART...]: measures cold starts, density and eviction with a thousand
-# XGBoost models. They are trained once and then kept in the build cache.
+# bench-fleet.sh MODELCELL [PART...]: measures requests spread over a thousand XGBoost models, and cold
+# starts, density and eviction with them. They are trained once and then kept in the build cache.
 #
 # Where XGBoost cannot be installed this says so and succeeds, as the other benchmarks do without it.
 set -euo pipefail
@@ -27,4 +27,9 @@ fi
 
 cd "$repo"
 export MODELCELL_BIN=$binary MODELCELL_BENCH_MODELS=$models MODELCELL_BENCH_PYTHON=$bin/python
-cargo run --locked --release --package modelcell-bench --bin fleet -- "$@"
+if [[ $# == 0 || " $* " == *' spread '* ]]; then
+    cargo run --locked --release --package modelcell-bench --bin cells -- spread
+fi
+if [[ "$*" != spread ]]; then
+    cargo run --locked --release --package modelcell-bench --bin fleet -- "$@"
+fi

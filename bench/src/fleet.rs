@@ -66,20 +66,29 @@ impl Fleet {
     ///
     /// One line that says what failed.
     pub fn prepare(component: &Path) -> Result<Self, String> {
+        let fleet = Self::find(component)?;
+        fleet
+            .pack_all(component)
+            .map_err(|e| format!("the models cannot be packed: {e}"))?;
+        Ok(fleet)
+    }
+
+    /// Finds the trained models at `MODELCELL_BENCH_MODELS`.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what failed.
+    pub fn find(component: &Path) -> Result<Self, String> {
         let trained = std::env::var_os("MODELCELL_BENCH_MODELS")
             .map(PathBuf::from)
             .ok_or("MODELCELL_BENCH_MODELS is not set: run scripts/bench-fleet.sh")?;
-        let fleet = Self {
+        Ok(Self {
             artifacts: trained.join("artifacts"),
             component_bytes: fs::metadata(component).map_err(|e| e.to_string())?.len(),
             shape: read_json(&trained.join("shape.json"))?,
             cases: read_json(&trained.join("cases.json"))?,
             trained,
-        };
-        fleet
-            .pack_all(component)
-            .map_err(|e| format!("the models cannot be packed: {e}"))?;
-        Ok(fleet)
+        })
     }
 
     /// The model of the XGBoost example alone, under all names.
@@ -129,15 +138,32 @@ impl Fleet {
         self.artifacts.join(format!("{model:04}.tar.gz"))
     }
 
+    /// The file that XGBoost saved.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn saved(&self, model: usize) -> io::Result<Vec<u8>> {
+        let saved = File::open(self.trained.join(format!("{model:04}.json.gz")))?;
+        let mut json = Vec::new();
+        GzDecoder::new(saved).read_to_end(&mut json)?;
+        Ok(json)
+    }
+
+    /// The features that a name is asked with.
+    pub fn row(&self, number: usize) -> &[f64] {
+        self.case(number).map_or(&[], |case| &case.row)
+    }
+
+    /// The same as CSV.
+    pub fn csv(&self, number: usize) -> String {
+        let row: Vec<_> = self.row(number).iter().map(f64::to_string).collect();
+        row.join(",")
+    }
+
     /// The request for a name, as it goes over the wire.
     pub fn request(&self, number: usize) -> Vec<u8> {
-        let row = self
-            .case(number)
-            .map_or(&[][..], |case| &case.row)
-            .iter()
-            .map(f64::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
+        let row = self.csv(number);
         format!(
             "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: text/csv\r\n\
              X-Amzn-SageMaker-Target-Model: {}\r\nContent-Length: {}\r\n\r\n{row}",
@@ -153,22 +179,36 @@ impl Fleet {
     ///
     /// One line that says what came instead.
     pub fn check(&self, number: usize, answer: &Answer) -> Result<(), String> {
+        if answer.status == 200 {
+            return self.check_body(number, &answer.body);
+        }
         let text = String::from_utf8_lossy(&answer.body);
-        let wrong = |expected: f32| {
-            let name = name(number);
-            Err(format!(
-                "{name}: {expected} expected, not {} {text}",
-                answer.status
-            ))
-        };
-        let expected = self.case(number).map_or(f32::NAN, |case| case.probability);
-        if answer.status != 200 {
-            return wrong(expected);
+        Err(format!("{}: {} {text}", name(number), answer.status))
+    }
+
+    /// Whether the body of an answer is what XGBoost predicts.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what came instead.
+    pub fn check_body(&self, number: usize, body: &[u8]) -> Result<(), String> {
+        match serde_json::from_slice::<[f32; 1]>(body) {
+            Ok([got]) if self.is_right(number, got) => Ok(()),
+            _ => {
+                let text = String::from_utf8_lossy(body);
+                let expected = self.expected(number);
+                Err(format!("{}: {expected} expected, not {text}", name(number)))
+            }
         }
-        match serde_json::from_str::<[f32; 1]>(&text) {
-            Ok([got]) if (got - expected).abs() <= TOLERANCE => Ok(()),
-            _ => wrong(expected),
-        }
+    }
+
+    /// Whether this is what XGBoost predicts.
+    pub fn is_right(&self, number: usize, probability: f32) -> bool {
+        (probability - self.expected(number)).abs() <= TOLERANCE
+    }
+
+    fn expected(&self, number: usize) -> f32 {
+        self.case(number).map_or(f32::NAN, |case| case.probability)
     }
 
     fn case(&self, number: usize) -> Option<&Case> {
@@ -206,9 +246,7 @@ impl Fleet {
 
     /// What `modelcell package` does, which would check the same component a thousand times.
     fn pack(&self, model: usize, wasm: &[u8]) -> io::Result<()> {
-        let saved = File::open(self.trained.join(format!("{model:04}.json.gz")))?;
-        let mut json = Vec::new();
-        GzDecoder::new(saved).read_to_end(&mut json)?;
+        let json = self.saved(model)?;
         let artifact = self.artifact(model);
         let partial = artifact.with_extension("partial");
         let gzip = GzEncoder::new(File::create(&partial)?, Compression::default());

@@ -7,6 +7,7 @@
 //! - [`floor`]: that component called by bare wasmtime
 //! - [`load`]: a closed-loop HTTP load generator
 //! - [`server`]: the release binary, started and measured
+//! - [`in_process`]: the library alone, without HTTP; [`costs`]: what its requests are made of
 //!
 //! Many models in S3 under a memory budget, next to a plain GET, to exact LRU and to a Python process
 //! that holds the same models:
@@ -19,8 +20,10 @@
 //! - [`report`]: latencies, and aims next to what was measured
 
 pub mod client;
+pub mod costs;
 pub mod fleet;
 pub mod floor;
+pub mod in_process;
 pub mod load;
 pub mod observe;
 pub mod report;

@@ -1,11 +1,15 @@
-//! Prints what a request costs: over HTTP, next to a constant answer and to bare wasmtime.
+//! Prints what a request costs over HTTP, in a fresh cell and in one that is used again, next to a constant
+//! answer and to bare wasmtime.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use modelcell_bench::client::Client;
 use modelcell_bench::floor::Bare;
 use modelcell_bench::load::{self, Run};
-use modelcell_bench::server::Server;
+use modelcell_bench::observe::counted;
+use modelcell_bench::report::aim;
+use modelcell_bench::server::{Packed, Server};
 use modelcell_bench::subject::{NAME, Subject};
 
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
@@ -13,6 +17,12 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(4);
 const WARM_UP: Duration = Duration::from_secs(1);
 const BARE_CALLS: u32 = 50_000;
+/// The same model in an artifact whose settings have its cells reused.
+const REUSED: &str = "reused";
+/// The share of reused cells' throughput that fresh ones are to reach, in percent.
+const AIM: f64 = 60.0;
+/// Longer than the snapshot's code takes to compile.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     match run() {
@@ -35,32 +45,94 @@ fn run() -> Result<(), String> {
     let bare = bare_micros(&subject)?;
     println!("bare wasmtime, three hooks of one row: {bare:.1} us\n");
 
-    let server = Server::start(&[subject.packed()])?;
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    subject
+        .write_reused(dir.path())
+        .map_err(|e| e.to_string())?;
+    let reused = Packed {
+        name: REUSED,
+        component: &subject.component,
+        model_dir: dir.path(),
+    };
+    let server = Server::start(&[subject.packed(), reused])?;
     let constant = b"GET /ping HTTP/1.1\r\nHost: bench\r\n\r\n".to_vec();
-    let model = load::invocation(NAME, "text/csv", &subject.row);
-    measure(&server, &model, 8, WARM_UP)?;
+    let (fresh, reused) = (subject.http_request(NAME), subject.http_request(REUSED));
+    for (name, request, snapshot) in [(NAME, &fresh, true), (REUSED, &reused, false)] {
+        measure(&server, request, 8, WARM_UP)?;
+        wait_for(&server, name, snapshot)?;
+        measure(&server, request, 8, WARM_UP)?;
+    }
 
     println!("answer    conns  requests/s   p50 us   p90 us   p99 us  p99.9 us  server CPU us");
     for connections in CONNECTIONS {
-        // In turn, so that both see the same moods of the machine; the medians are compared.
-        let mut rounds = Vec::new();
+        let answers = Answers::measure(&server, [&constant, &reused, &fresh], connections)?;
+        answers.print(connections, bare);
+    }
+    Ok(())
+}
+
+/// The round with the median throughput, of each kind of answer.
+struct Answers {
+    constant: Measured,
+    reused: Measured,
+    fresh: Measured,
+}
+
+impl Answers {
+    /// In turn, so that all see the same moods of the machine.
+    fn measure(server: &Server, requests: [&[u8]; 3], connections: usize) -> Result<Self, String> {
+        let (mut constants, mut reuseds, mut freshes) = (Vec::new(), Vec::new(), Vec::new());
+        let [constant, reused, fresh] = requests;
         for _ in 0..ROUNDS {
-            rounds.push((
-                measure(&server, &constant, connections, ROUND)?,
-                measure(&server, &model, connections, ROUND)?,
+            constants.push(measure(server, constant, connections, ROUND)?);
+            reuseds.push(measure(server, reused, connections, ROUND)?);
+            freshes.push(measure(server, fresh, connections, ROUND)?);
+        }
+        Ok(Self {
+            constant: median(constants)?,
+            reused: median(reuseds)?,
+            fresh: median(freshes)?,
+        })
+    }
+
+    fn print(&self, connections: usize, bare: f64) {
+        let constant = &self.constant;
+        print_row("constant", connections, constant);
+        for (name, model) in [("reused", &self.reused), ("fresh", &self.fresh)] {
+            print_row(name, connections, model);
+            println!(
+                "  {name} / constant: {:.0} % of the throughput; CPU over the constant's {:.1} us, of \
+                 which bare wasmtime {bare:.1} us, so the host adds {:.1} us",
+                100.0 * model.run.rate() / constant.run.rate(),
+                model.cpu_micros - constant.cpu_micros,
+                model.cpu_micros - constant.cpu_micros - bare,
+            );
+        }
+        let share = 100.0 * self.fresh.run.rate() / self.reused.run.rate();
+        println!("  fresh / reused: {share:.0} % of the throughput\n");
+        if Some(&connections) == CONNECTIONS.last() {
+            aim(
+                &format!(
+                    "at {connections} connections, fresh cells reach {AIM:.0} % of reused ones' throughput"
+                ),
+                &format!("{share:.0} %"),
+                share >= AIM,
+            );
+        }
+    }
+}
+
+/// Waits until the cells of the model `name` are made as is meant to be measured.
+fn wait_for(server: &Server, name: &str, snapshot: bool) -> Result<(), String> {
+    let mut client = Client::connect(server.address).map_err(|e| e.to_string())?;
+    let begin = Instant::now();
+    while counted(&mut client, &format!("{name}.tar.gz"))?.snapshot != snapshot {
+        if begin.elapsed() > PATIENCE {
+            return Err(format!(
+                "the cells of {name} are not made as they should be"
             ));
         }
-        let (constants, models): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
-        let (constant, model) = (median(constants)?, median(models)?);
-        print_row("constant", connections, &constant);
-        print_row("model", connections, &model);
-        println!(
-            "  model / constant: {:.0} % of the throughput; CPU over the constant's {:.1} us, of \
-             which bare wasmtime {bare:.1} us, so the host adds {:.1} us\n",
-            100.0 * model.run.rate() / constant.run.rate(),
-            model.cpu_micros - constant.cpu_micros,
-            model.cpu_micros - constant.cpu_micros - bare,
-        );
+        std::thread::sleep(WARM_UP / 20);
     }
     Ok(())
 }

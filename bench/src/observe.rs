@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::client::{Answer, Client};
 
-/// What a loaded model counts for in the budget.
+/// What a loaded model counts for in the budget, and how its cells are made.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counted {
@@ -14,6 +14,8 @@ pub struct Counted {
     pub memory_bytes: u64,
     /// Compiled code, which models of the same component share.
     pub code_bytes: u64,
+    /// Its cells start from a snapshot.
+    pub snapshot: bool,
 }
 
 /// What a model counts for.

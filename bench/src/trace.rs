@@ -22,6 +22,13 @@ pub fn zipf(models: usize, requests: usize, seed: u64) -> Vec<usize> {
         .collect()
 }
 
+/// `requests` numbers of models below `models`, each as likely as any other.
+pub fn uniform(models: usize, requests: usize, seed: u64) -> Vec<usize> {
+    let mut random = Random(seed);
+    let mut next = || (random.unit() * models as f64) as usize;
+    (0..requests).map(|_| next()).collect()
+}
+
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Random(u64);
 
@@ -114,6 +121,15 @@ mod tests {
         lru.touch(10, 8);
         assert_eq!(lru.count(), 3);
         assert!(lru.touch(9, 1) && lru.touch(8, 1) && !lru.touch(7, 1));
+    }
+
+    #[test]
+    fn a_uniform_trace_favours_nobody() {
+        let trace = uniform(10, 100_000, 1);
+        for model in 0..10 {
+            let count = trace.iter().filter(|&&asked| asked == model).count();
+            assert!((9_500..10_500).contains(&count), "{count}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub const MODEL_DIR: &str = "/opt/ml/model";
 /// The four hooks, by the names that SageMaker authors know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
-    /// Loads the model; runs once for each cell.
+    /// Loads the model; runs once, before a snapshot is taken, or else once for each cell.
     ModelFn,
     /// Decodes a request's body.
     InputFn,

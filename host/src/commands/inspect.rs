@@ -140,10 +140,11 @@ impl Report {
         );
         match &self.no_snapshot {
             None => println!(
-                "each request gets a fresh cell from a snapshot, if model_fn leaves no file open"
+                "a snapshot can be taken, if model_fn leaves no file open: by default each request gets \
+                 a fresh cell from a snapshot"
             ),
             Some(reason) => println!(
-                "requests share reused cells, because no snapshot can be taken: {}",
+                "no snapshot can be taken, so by default requests share reused cells: {}",
                 printable(reason)
             ),
         }

@@ -103,7 +103,7 @@ impl Readings {
             ),
             (
                 "memory_code_bytes",
-                "What of that is compiled code; the rest is cells.",
+                "What of that is compiled code; the rest is cells and snapshots.",
                 self.memory_code,
             ),
             (
@@ -184,9 +184,11 @@ impl Readings {
     fn model_gauges(&self, registry: &Registry) -> Result<()> {
         type Value = fn(&ModelReading) -> u64;
         let gauges: [(&str, &str, Value); 3] = [
-            ("memory_bytes", "What the model's cells hold.", |m| {
-                m.memory_bytes
-            }),
+            (
+                "memory_bytes",
+                "What the model's cells and its snapshot hold.",
+                |m| m.memory_bytes,
+            ),
             (
                 "code_bytes",
                 "The model's compiled code, which other models may share.",
