@@ -1,8 +1,8 @@
 //! The memory budget: the bytes that models hold together, counted as they are taken.
 //!
-//! Three things are counted, each with its real size: compiled code, once for all models that share
-//! it; the linear memories of all cells; and what the host keeps for a cell and for a model
-//! ([`CELL_BYTES`], [`MODEL_BYTES`]). Memory is charged before a guest gets it, code when its size is
+//! Counted, each with its real size, are compiled code, once for all models that share it; snapshots;
+//! the linear memories of all cells, and what is kept of them for the next request; and what the host
+//! keeps for a cell and for a model ([`CELL_BYTES`], [`MODEL_BYTES`]). Memory is charged before a guest gets it, code when its size is
 //! known. Bytes are given back when the value that holds the [`Charge`] is dropped.
 //!
 //! Who needs more than is free has the [`Evict`] of the budget make room, one model at a time. In

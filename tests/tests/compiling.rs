@@ -138,7 +138,8 @@ fn a_compiler_that_is_killed_can_be_tried_again() {
     eventually("it is tried again", || {
         server.invoke("m.tar.gz", "").status == 200
     });
-    assert!(children(server.pid()).is_empty());
+    // The code for its snapshot is compiled behind the answer.
+    eventually("no process is left", || children(server.pid()).is_empty());
 }
 
 #[test]
