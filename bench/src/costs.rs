@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use modelcell::hooks::HookTimes;
+
 use crate::in_process::Answered;
 
-/// Microseconds, means over the requests of one round.
+/// Microseconds, means over the requests of one round but for those that were interrupted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
     /// All of it.
@@ -25,54 +27,70 @@ pub struct Cost {
 pub const HEADING: &str = "                                           all   to lease  input_fn  \
                            predict_fn  output_fn  to end (us)";
 
-/// Adds up a round.
+/// Of a hundred requests, how many are left out: the slowest, in which the kernel mostly ran something else.
+/// One of those lasts as long as a hundred others.
+const INTERRUPTED: usize = 2;
+
+/// The requests of a round.
 #[derive(Default)]
-pub struct Round {
-    requests: u32,
-    total: Duration,
-    lease: Duration,
-    input_fn: Duration,
-    predict_fn: Duration,
-    output_fn: Duration,
-}
+pub struct Round(Vec<Cost>);
 
 impl Round {
     /// Adds a request.
     pub fn add(&mut self, answered: &Answered) {
-        self.requests += 1;
-        self.total += answered.total;
-        self.lease += answered.lease;
-        self.input_fn += answered.hooks.input_fn;
-        self.predict_fn += answered.hooks.predict_fn;
-        self.output_fn += answered.hooks.output_fn;
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let HookTimes {
+            input_fn,
+            predict_fn,
+            output_fn,
+        } = answered.hooks;
+        let before = answered.lease + input_fn + predict_fn + output_fn;
+        self.0.push(Cost {
+            total: micros(answered.total),
+            lease: micros(answered.lease),
+            input_fn: micros(input_fn),
+            predict_fn: micros(predict_fn),
+            output_fn: micros(output_fn),
+            end: micros(answered.total.saturating_sub(before)),
+        });
     }
 
     /// The means.
-    pub fn cost(&self) -> Cost {
-        let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(self.requests.max(1));
-        let hooks = self.input_fn + self.predict_fn + self.output_fn;
-        Cost {
-            total: micros(self.total),
-            lease: micros(self.lease),
-            input_fn: micros(self.input_fn),
-            predict_fn: micros(self.predict_fn),
-            output_fn: micros(self.output_fn),
-            end: micros(self.total.saturating_sub(self.lease + hooks)),
-        }
+    pub fn cost(mut self) -> Cost {
+        self.0.sort_by(|a, b| a.total.total_cmp(&b.total));
+        let kept = undisturbed(&self.0);
+        let of = |part: fn(&Cost) -> f64| kept.iter().map(part).sum::<f64>() / kept.len() as f64;
+        Cost::of(of)
     }
+}
+
+/// The mean of other times than a request's, likewise.
+pub fn mean(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    let kept = undisturbed(&times);
+    let sum: Duration = kept.iter().sum();
+    sum.as_secs_f64() * 1e6 / kept.len() as f64
+}
+
+fn undisturbed<T>(sorted: &[T]) -> &[T] {
+    let left_out = sorted.len() * INTERRUPTED / 100;
+    sorted.get(..sorted.len() - left_out).unwrap_or_default()
 }
 
 impl Cost {
     /// The median of each part over several rounds, each for itself.
     pub fn median(rounds: &[Self]) -> Self {
-        let of = |part: fn(&Self) -> f64| median(rounds.iter().map(part).collect());
+        Self::of(|part| median(rounds.iter().map(part).collect()))
+    }
+
+    fn of(part: impl Fn(fn(&Self) -> f64) -> f64) -> Self {
         Self {
-            total: of(|cost| cost.total),
-            lease: of(|cost| cost.lease),
-            input_fn: of(|cost| cost.input_fn),
-            predict_fn: of(|cost| cost.predict_fn),
-            output_fn: of(|cost| cost.output_fn),
-            end: of(|cost| cost.end),
+            total: part(|cost| cost.total),
+            lease: part(|cost| cost.lease),
+            input_fn: part(|cost| cost.input_fn),
+            predict_fn: part(|cost| cost.predict_fn),
+            output_fn: part(|cost| cost.output_fn),
+            end: part(|cost| cost.end),
         }
     }
 

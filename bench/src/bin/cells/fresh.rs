@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use modelcell::hooks::Request;
 use modelcell::load::Loaded;
 use modelcell::sandbox::Isolation;
-use modelcell_bench::costs::{Cost, HEADING, Round, median};
+use modelcell_bench::costs::{Cost, HEADING, Round, mean, median};
 use modelcell_bench::fleet::Fleet;
 use modelcell_bench::floor::Bare;
 use modelcell_bench::in_process::{InProcess, ask};
@@ -113,9 +113,11 @@ fn round(
 }
 
 fn bare_round(bare: &mut Bare) -> Result<f64, String> {
-    let begin = Instant::now();
+    let mut times = Vec::new();
     for _ in 0..REQUESTS {
+        let begin = Instant::now();
         bare.call().map_err(|e| format!("{e:#}"))?;
+        times.push(begin.elapsed());
     }
-    Ok(begin.elapsed().as_secs_f64() * 1e6 / f64::from(REQUESTS))
+    Ok(mean(times))
 }

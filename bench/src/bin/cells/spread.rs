@@ -9,7 +9,7 @@ use std::time::Instant;
 use modelcell::hooks::Request;
 use modelcell::load::Loaded;
 use modelcell::sandbox::Isolation;
-use modelcell_bench::costs::{Cost, HEADING, Round, median};
+use modelcell_bench::costs::{Cost, HEADING, Round, mean, median};
 use modelcell_bench::fleet::Fleet;
 use modelcell_bench::in_process::{InProcess, ask};
 use modelcell_bench::observe::Resident;
@@ -160,20 +160,20 @@ impl<'a> Crowd<'a> {
 
 /// Microseconds of a walk over the trees of each model of `trace`; each must end where XGBoost's does.
 fn walk(forests: &[Forest], fleet: &Fleet, trace: &[usize]) -> Result<f64, String> {
-    let mut seconds = 0.0;
+    let mut times = Vec::new();
     for &model in trace {
         let row: Vec<f32> = fleet.row(model).iter().map(|&value| value as f32).collect();
         let forest = forests.get(model).ok_or("a model has no trees")?;
         let begin = Instant::now();
         let probability = forest.probability(&row);
-        seconds += begin.elapsed().as_secs_f64();
+        times.push(begin.elapsed());
         if !fleet.is_right(model, probability) {
             return Err(format!(
                 "the native walk of model {model} gives {probability}"
             ));
         }
     }
-    Ok(seconds * 1e6 / trace.len().max(1) as f64)
+    Ok(mean(times))
 }
 
 /// What the process holds, in bytes.
