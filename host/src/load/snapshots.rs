@@ -212,13 +212,18 @@ fn read_header(file: &mut File, digest: &mut Sha256) -> io::Result<Header> {
     file.take(length).read_to_end(&mut json)?;
     digest.update(&json);
     let header: Header = serde_json::from_slice(&json)?;
-    // It is read before the digest is known to fit, so nothing of it is believed.
+    // It is read before the digest is known to fit, so nothing of it is believed: neither where pages
+    // go, nor how many there are, for which other models might have to make room.
     let mut end = 0;
-    for &(first, pages) in &header.runs {
-        let next = first.checked_add(pages).filter(|_| first >= end);
+    let mut pages = 0;
+    for &(first, count) in &header.runs {
+        let next = first.checked_add(count).filter(|_| first >= end);
         end = next.ok_or(io::ErrorKind::InvalidData)?;
+        pages += count;
     }
-    if end > header.bytes / PAGE {
+    if end > header.bytes / PAGE
+        || file.metadata()?.len() != (8 + length).saturating_add((pages * PAGE) as u64)
+    {
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(header)
@@ -306,5 +311,20 @@ mod tests {
             assert!(found.is_none_or(|found| found.restore(&account).unwrap().is_none()));
         }
         assert_eq!(account.held(), 0);
+    }
+
+    #[test]
+    fn pages_that_a_damaged_snapshot_claims_to_have_need_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
+        let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
+        let component = ComponentDigest::of(&b"component"[..]).unwrap();
+        let key = SnapshotKey::of(&Engine::default(), &component, &[7; 32], 1 << 20);
+        let image = Image::new(&[1; 16 * PAGE]).unwrap();
+        cache.store(&key, &image, &Globals::new()).unwrap();
+        let json = br#"{"globals":{},"bytes":1099511627776,"runs":[[0,1048576]]}"#;
+        let claim = [&(json.len() as u64).to_le_bytes()[..], json].concat();
+        fs::write(cache.entry(&key).body(), claim).unwrap();
+        assert!(cache.find(&key).is_none());
     }
 }
