@@ -16,7 +16,7 @@ binaries=fuzz/target/$triple/release
 
 # A hang, memory without bound and inputs that only cost time are findings. Allocations have a limit in
 # each target.
-limits=(-timeout=25 -rss_limit_mb=2048 -max_len=65536)
+limits=(-timeout=25 -rss_limit_mb=2048 -max_len=32768)
 
 prepare() {
     command -v c++ >/dev/null || apt_install g++ ||

@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
@@ -11,7 +12,7 @@ use modelcell::load::compile::check_kind;
 use modelcell::load::rewrite::Rewrite;
 use modelcell::sandbox::{ACCESS, GlobalValue, Globals, Sandbox};
 use modelcell_fuzz::{Capped, catching, check_line, mutate_sections};
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Instance, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::component::Component;
 
 #[global_allocator]
@@ -137,14 +138,34 @@ fn exports_access(wasm: &[u8]) -> bool {
     })
 }
 
+/// Whether making an instance would run something or write to a memory. Modules that nobody makes an
+/// instance of may be as they were.
 fn has_start_or_data(wasm: &[u8]) -> bool {
-    payloads(wasm).any(|payload| match payload {
-        Payload::StartSection { .. } => true,
-        Payload::DataSection(data) => data
-            .into_iter()
-            .any(|data| data.is_ok_and(|data| !data.data.is_empty())),
-        _ => false,
-    })
+    let (mut acting, mut made) = (BTreeSet::new(), BTreeSet::new());
+    let mut modules = 0;
+    for payload in payloads(wasm) {
+        match payload {
+            Payload::ModuleSection { .. } => modules += 1,
+            Payload::StartSection { .. } => {
+                acting.insert(modules - 1);
+            }
+            Payload::DataSection(data) => {
+                let mut data = data.into_iter().filter_map(Result::ok);
+                if data.any(|data| !data.data.is_empty()) {
+                    acting.insert(modules - 1);
+                }
+            }
+            Payload::InstanceSection(instances) => {
+                for instance in instances.into_iter().filter_map(Result::ok) {
+                    if let Instance::Instantiate { module_index, .. } = instance {
+                        made.insert(module_index);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    !acting.is_disjoint(&made)
 }
 
 fn declared_memory(wasm: &[u8]) -> u64 {
