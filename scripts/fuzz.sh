@@ -3,7 +3,7 @@
 # there is a finding, and says how to see it again.
 #
 # What a run finds worth keeping lies in fuzz/target/corpus, where the next run goes on from.
-# `fuzz.sh keep [TARGET...]` instead puts what of it reaches new code into fuzz/corpus, for git.
+# `fuzz.sh keep [TARGET...]` instead adds what of it reaches new code to fuzz/corpus, for git.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -68,17 +68,17 @@ run() {
     return 1
 }
 
-# keep TARGET: the smallest set of inputs that reaches all that those of both places reach.
+# keep TARGET: what is there stays, and the fewest inputs come beside it that reach all code that was
+# reached. Only short ones, of which git can hold many.
 keep() {
-    local target=$1 kept=$scratch/kept
-    rm -rf "$kept"
-    mkdir -p "$kept" "fuzz/target/corpus/$target"
-    "$binaries/$target" "${limits[@]}" -set_cover_merge=1 "$kept" "fuzz/corpus/$target" \
-        "fuzz/target/corpus/$target" >"fuzz/target/$target.log" 2>&1 </dev/null ||
-        die "the corpus of $target has findings: make fuzz"
-    rm -rf "fuzz/corpus/$target"
-    cp -r "$kept" "fuzz/corpus/$target"
-    printf '%-10s %s inputs, %s\n' "$target" "$(find "$kept" -type f | wc -l)" "$(du -sh --apparent-size "$kept" | cut -f 1)"
+    local target=$1 kept=fuzz/corpus/$1 short=$scratch/short
+    rm -rf "$short"
+    mkdir -p "$short"
+    find "fuzz/target/corpus/$target" -type f -size -9 -exec cp -t "$short" {} +
+    "$binaries/$target" "${limits[@]}" -set_cover_merge=1 -use_counters=0 "$kept" "$short" \
+        >"fuzz/target/$target.log" 2>&1 </dev/null || die "the corpus of $target has findings: make fuzz"
+    printf '%-10s %s inputs, %s\n' "$target" "$(find "$kept" -type f | wc -l)" \
+        "$(du -sh --apparent-size "$kept" | cut -f 1)"
 }
 
 step=run
