@@ -9,6 +9,9 @@ BIND ?= 127.0.0.1:8080
 ARGS ?=
 # The parts of `make bench` with many models: spread, cold, density, trace; all if it is empty.
 FLEET ?=
+# For how long `make fuzz` runs each target, and which; all if it is empty.
+FUZZ_SECONDS ?= 60
+FUZZ ?=
 
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODELCELL = $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/modelcell
@@ -17,7 +20,7 @@ EXAMPLES := iris breast-cancer-xgboost digits sentiment
 TEST_GUESTS := $(patsubst tests/guests/%/Cargo.toml,%,$(wildcard tests/guests/*/Cargo.toml))
 PYTHON_GUEST := python-nearest-centroid
 
-.PHONY: help run test guests python-guest host lint bench clean
+.PHONY: help run test guests python-guest host lint fuzz bench clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -46,8 +49,13 @@ host: ## Build the server alone (PROFILE=release or dev)
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check
+	rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --package modelcell --package modelcell-guest --package modelcell-guest-macros
+
+fuzz: ## Feed what reads outside bytes with mutated ones; FUZZ_SECONDS=60 each, FUZZ='unpack config' only some
+	@scripts/setup.sh
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ)
 
 bench: guests ## Measure on this machine: hook calls, cells, requests over HTTP, hostile models, many models
 	cargo bench --locked --package modelcell-bench

@@ -159,7 +159,11 @@ async fn only_model(host: &Host) -> Result<String, Error> {
 }
 
 /// What the guest sees of a request.
-fn guest_request(headers: &HeaderMap, body: Bytes) -> Result<Request, Error> {
+///
+/// # Errors
+///
+/// [`Error::BadRequest`] if one of the headers is not UTF-8.
+pub fn guest_request(headers: &HeaderMap, body: Bytes) -> Result<Request, Error> {
     Ok(Request {
         body: body.into(),
         content_type: text(headers, &CONTENT_TYPE)?,

@@ -31,7 +31,7 @@ use crate::budget::{Budget, Charge, NoRoom};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
-use crate::sandbox::{CellError, CellPool, HookFault, Isolation, Sandbox, SandboxError};
+use crate::sandbox::{CellError, CellPool, HookFault, Isolation, Sandbox, SandboxError, printable};
 use crate::workspace::Workspace;
 use crate::workspace::disk::DiskFull;
 use cells::{CellMaker, CellPlan, Made};
@@ -412,10 +412,12 @@ fn model_fn_error(error: CellError) -> LoadError {
     }
 }
 
+/// The compiler's texts quote the component.
 fn compile_error(error: CompileError) -> LoadError {
+    let text = printable(&error.to_string());
     match error {
-        CompileError::Host(_) | CompileError::GivenUp => LoadError::Internal(error.to_string()),
-        _ => LoadError::InvalidArtifact(error.to_string()),
+        CompileError::Host(_) | CompileError::GivenUp => LoadError::Internal(text),
+        _ => LoadError::InvalidArtifact(text),
     }
 }
 
@@ -434,4 +436,15 @@ fn internal(error: impl std::fmt::Display) -> LoadError {
 
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e5).round() / 1e2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_compiler_quotes_of_a_component_is_printable() {
+        let error = compile_error(CompileError::Invalid("import `a\nb\x1b[2J`".into()));
+        assert!(!error.to_string().contains(char::is_control), "{error:?}");
+    }
 }

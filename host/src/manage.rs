@@ -29,10 +29,21 @@ pub use list::list;
 /// How long an unload waits for requests in flight. The platform waits 360 s.
 const UNLOAD_TIMEOUT: Duration = Duration::from_secs(350);
 
+/// A load request whose url has not been followed yet.
+#[derive(Debug)]
+pub struct LoadRequest {
+    /// The name that the model is to have.
+    pub name: String,
+    /// Where it lies, as the caller wrote it.
+    pub url: String,
+    /// Whether the caller waits until it is loaded.
+    pub synchronous: bool,
+}
+
 /// What a load request may say, in its JSON body or else in its query. Parameters of
 /// multi-model-server that have no meaning here (workers, batches) are passed over.
 #[derive(Debug, Default, Deserialize)]
-struct LoadRequest {
+struct LoadFields {
     model_name: Option<String>,
     url: Option<String>,
     synchronous: Option<Flag>,
@@ -55,6 +66,31 @@ impl Flag {
     }
 }
 
+impl LoadRequest {
+    /// Reads the body if it is JSON, or else the query.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadRequest`] says what is missing or wrong.
+    pub fn parse(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Self, Error> {
+        let fields = parse_fields(headers, query, body)?;
+        let url = fields
+            .url
+            .filter(|url| !url.is_empty())
+            .ok_or_else(|| Error::BadRequest("Parameter url is required.".into()))?;
+        let name = match fields.model_name.filter(|name| !name.is_empty()) {
+            Some(name) => name,
+            None => name_from_url(&url),
+        };
+        check_name(&name)?;
+        Ok(Self {
+            name,
+            url,
+            synchronous: fields.synchronous.is_none_or(|flag| flag.is_true()),
+        })
+    }
+}
+
 #[derive(Serialize)]
 struct StatusBody {
     status: String,
@@ -71,16 +107,11 @@ pub async fn load(
     query: Option<&str>,
     body: &[u8],
 ) -> Result<Reply, Error> {
-    let request = parse_load(headers, query, body)?;
-    let url = request
-        .url
-        .filter(|url| !url.is_empty())
-        .ok_or_else(|| Error::BadRequest("Parameter url is required.".into()))?;
-    let name = match request.model_name.filter(|name| !name.is_empty()) {
-        Some(name) => name,
-        None => name_from_url(&url),
-    };
-    check_name(&name)?;
+    let LoadRequest {
+        name,
+        url,
+        synchronous,
+    } = LoadRequest::parse(headers, query, body)?;
     let source = {
         let (url, roots) = (url.clone(), host.settings.model_roots.clone());
         let repository = host.repository.clone();
@@ -89,7 +120,7 @@ pub async fn load(
             .map_err(|_| Error::Stopping)??
     };
     let loading = host.models.register(&name, &url, source)?;
-    if !request.synchronous.is_none_or(|flag| flag.is_true()) {
+    if !synchronous {
         return Ok(status(StatusCode::ACCEPTED, "Processing worker updates..."));
     }
     // A load ends by itself after --load-timeout; a little more lets its own error come first.
@@ -133,29 +164,33 @@ fn status(code: StatusCode, text: &str) -> Reply {
     )
 }
 
-fn parse_load(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<LoadRequest, Error> {
+fn parse_fields(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &[u8],
+) -> Result<LoadFields, Error> {
     let is_json = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     if is_json && !body.is_empty() {
-        return parse_load_body(body);
+        return parse_body(body);
     }
-    let mut request = LoadRequest::default();
+    let mut fields = LoadFields::default();
     for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         let value = value.into_owned();
         match &*key {
-            "model_name" => request.model_name = Some(value),
-            "url" => request.url = Some(value),
-            "synchronous" => request.synchronous = Some(Flag::Text(value)),
+            "model_name" => fields.model_name = Some(value),
+            "url" => fields.url = Some(value),
+            "synchronous" => fields.synchronous = Some(Flag::Text(value)),
             _ => {}
         }
     }
-    Ok(request)
+    Ok(fields)
 }
 
-fn parse_load_body(body: &[u8]) -> Result<LoadRequest, Error> {
+fn parse_body(body: &[u8]) -> Result<LoadFields, Error> {
     let wrong = |what: String| {
         Error::BadRequest(format!(
             "the body is not a load request such as {{\"model_name\": \"...\", \"url\": \"...\"}}: {what}"
@@ -201,7 +236,12 @@ fn name_from_url(url: &str) -> String {
 ///
 /// Paths elsewhere are refused: otherwise whoever can reach this port could have any directory of
 /// the machine read by a model.
-fn find_source(
+///
+/// # Errors
+///
+/// [`Error::ForbiddenUrl`] for what lies elsewhere, [`Error::UrlNotFound`] and others for what makes
+/// no sense.
+pub fn find_source(
     url: &str,
     repository: Option<&Repository>,
     roots: &[PathBuf],

@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::sandbox::printable;
+
 /// A time as people write it: `30s`, `500ms`, `2m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -49,7 +51,8 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|e| {
         let before = e.span().and_then(|span| text.get(..span.start));
         let line = before.unwrap_or_default().matches('\n').count() + 1;
-        format!("line {line}: {}", e.message())
+        // It quotes what is in the file.
+        format!("line {line}: {}", printable(e.message()))
     })
 }
 
@@ -102,4 +105,21 @@ pub(super) fn count(name: &str, value: Option<usize>, default: usize) -> Result<
         return Err(format!("--{name} is {value}, but must be from 1 to {most}"));
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_the_file_holds() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+        let error = parse_toml::<Empty>("\n\"max\\nbody\" = 1").unwrap_err();
+        assert!(
+            error.starts_with("line 2: unknown field `max\\nbody`"),
+            "{error:?}"
+        );
+    }
 }

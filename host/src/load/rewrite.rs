@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
-use crate::sandbox::{GlobalValue, Globals};
+use crate::sandbox::{GlobalValue, Globals, printable};
 
 /// A form of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,7 +43,8 @@ impl Rewrite {
         };
         // wizer's word for what it does not expect of a component.
         let rewritten = rewrite.map_err(|_| "wizer gave up on it".to_owned())?;
-        rewritten.map(Cow::Owned)
+        // Its other texts quote the component, some of them in several lines.
+        rewritten.map(Cow::Owned).map_err(|e| printable(&e))
     }
 }
 
@@ -161,5 +162,19 @@ impl ComponentInstanceState for Recorded {
             GlobalValue::F64(bits) => Some(bits),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_the_component_holds() {
+        // A section for a core module that holds none.
+        let wasm = b"\0asm\x0d\0\x01\0\x01\x08notasm\n\0";
+        let error = Rewrite::Instrument.apply(wasm).unwrap_err();
+        assert!(error.contains("magic"), "{error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
     }
 }

@@ -213,15 +213,12 @@ fn read_header(file: &mut File, digest: &mut Sha256) -> io::Result<Header> {
     file.take(length).read_to_end(&mut json)?;
     digest.update(&json);
     let header: Header = serde_json::from_slice(&json)?;
-    // It is read before the digest is known to fit, so nothing of it is believed: the sum of the extents
-    // must not overflow, and what they are is checked where the image is built.
-    match header
-        .extents
-        .iter()
-        .all(|extent| extent.end <= header.bytes)
-    {
-        true if header.extents.len() <= 1024 => Ok(header),
-        _ => Err(io::ErrorKind::InvalidData.into()),
+    // It is read before the digest is known to fit, so nothing of it is believed: neither where the extents
+    // are, nor how long, for which other models might have to make room.
+    let held = Image::held_by(header.bytes, &header.extents).ok_or(io::ErrorKind::InvalidData)?;
+    match file.metadata()?.len() == (8 + length).saturating_add(held as u64) {
+        true => Ok(header),
+        false => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
@@ -293,5 +290,22 @@ mod tests {
             assert!(found.is_none_or(|found| found.restore(&account).unwrap().is_none()));
         }
         assert_eq!(account.held(), 0);
+    }
+
+    #[test]
+    fn pages_that_a_damaged_snapshot_claims_to_have_need_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
+        let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
+        let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
+        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
+        let all = std::iter::once(0..16 * PAGE).collect();
+        let image = Image::new(&[1; 16 * PAGE], all).unwrap();
+        cache.store(&key, &image, &Globals::new()).unwrap();
+        let json =
+            br#"{"globals":{},"bytes":1099511627776,"extents":[{"start":0,"end":4294967296}]}"#;
+        let claim = [&(json.len() as u64).to_le_bytes()[..], json].concat();
+        fs::write(cache.entry(&key).body(), claim).unwrap();
+        assert!(cache.find(&key).is_none());
     }
 }

@@ -304,8 +304,9 @@ fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+/// The library's texts quote the archive.
 fn damaged(error: io::Error) -> UnpackError {
-    UnpackError::Damaged(error.to_string())
+    UnpackError::Damaged(crate::sandbox::printable(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -176,6 +176,20 @@ fn damage_is_told_from_storage() {
 }
 
 #[test]
+fn what_an_error_quotes_is_printable() {
+    let mut header = Header::new_gnu();
+    header.as_old_mut().name[..4].copy_from_slice(b"a\nb\x1b");
+    header.as_old_mut().size[..4].copy_from_slice(b"000\x01");
+    header.set_cksum();
+    let error = error_of(&ended(header.as_bytes().to_vec())).to_string();
+    assert!(
+        error.contains("a\\nb") && error.contains("not a number"),
+        "{error}"
+    );
+    assert!(!error.contains(char::is_control), "{error:?}");
+}
+
+#[test]
 fn a_directory_that_cannot_be_written_is_storage() {
     let mut artifact = tempfile::tempfile().unwrap();
     artifact.write_all(&ended(file(b"x"))).unwrap();

@@ -80,7 +80,7 @@ impl Image {
         extents: Vec<Extent>,
         fill: impl FnOnce(&File) -> io::Result<()>,
     ) -> io::Result<Self> {
-        let held = check(bytes, &extents).ok_or(io::ErrorKind::InvalidData)?;
+        let held = Self::held_by(bytes, &extents).ok_or(io::ErrorKind::InvalidData)?;
         let file = memfd_create(
             "modelcell-image",
             MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
@@ -110,6 +110,22 @@ impl Image {
             held,
             bytes,
         })
+    }
+
+    /// What an image of a memory of `bytes` bytes with these extents would hold; none if they are not in
+    /// order, not whole pages within the memory, or too many.
+    pub fn held_by(bytes: usize, extents: &[Extent]) -> Option<usize> {
+        let (mut end, mut held) = (0, 0);
+        for extent in extents {
+            let whole = extent.start.is_multiple_of(PAGE) && extent.end.is_multiple_of(PAGE);
+            if !whole || extent.is_empty() || extent.start < end || extent.end > bytes {
+                return None;
+            }
+            end = extent.end;
+            held += extent.len();
+        }
+        let fits = bytes.is_multiple_of(PAGE) && extents.len() <= EXTENTS;
+        (fits && held > 0).then_some(held)
     }
 
     /// The length of the memory, in bytes.
@@ -195,21 +211,6 @@ fn merged(extents: Vec<Extent>, gap: usize) -> Vec<Extent> {
     merged
 }
 
-/// Bytes of all extents, if they are in order, not empty, within `bytes` and few.
-fn check(bytes: usize, extents: &[Extent]) -> Option<usize> {
-    let (mut end, mut held) = (0, 0);
-    for extent in extents {
-        let whole = extent.start.is_multiple_of(PAGE) && extent.end.is_multiple_of(PAGE);
-        if !whole || extent.is_empty() || extent.start < end || extent.end > bytes {
-            return None;
-        }
-        end = extent.end;
-        held += extent.len();
-    }
-    let fits = bytes.is_multiple_of(PAGE) && extents.len() <= EXTENTS;
-    (fits && held > 0).then_some(held)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
@@ -253,7 +254,7 @@ mod tests {
             }
             let extents = extents_of(&memory);
             assert!(extents.len() <= EXTENTS, "{distance}");
-            assert!(check(memory.len(), &extents).is_some());
+            assert!(Image::held_by(memory.len(), &extents).is_some());
             let image = image(&memory);
             for page in 0..4000 {
                 let content = &memory[page * PAGE..(page + 1) * PAGE];
@@ -273,8 +274,8 @@ mod tests {
             vec![0..5 * PAGE],
             vec![0..0],
         ] {
-            assert!(check(4 * PAGE, &extents).is_none(), "{extents:?}");
+            assert!(Image::held_by(4 * PAGE, &extents).is_none(), "{extents:?}");
         }
-        assert_eq!(check(4 * PAGE, &[twice]), Some(2 * PAGE));
+        assert_eq!(Image::held_by(4 * PAGE, &[twice]), Some(2 * PAGE));
     }
 }
