@@ -75,7 +75,7 @@ fuzz_target!(|data: &[u8]| {
         let snapshot = place.restore(&damaged, &place.good_seal);
         assert_eq!(snapshot.is_some(), same);
     } else if let Some(snapshot) = place.restore(rest, &place.seal_of(rest))
-        && snapshot.image.len() <= LOOKED_AT
+        && snapshot.image.memory_bytes() <= LOOKED_AT
     {
         check_again(place, &snapshot);
     }

@@ -109,7 +109,7 @@ impl SnapshotCache {
         let entry = self.entry(key);
         let header = Header {
             globals: globals.clone(),
-            bytes: image.len(),
+            bytes: image.memory_bytes(),
             extents: image.extents().to_vec(),
         };
         let json = serde_json::to_vec(&header)?;
@@ -268,7 +268,7 @@ mod tests {
         let found = cache.find(&key).unwrap();
         assert_eq!(*found.globals(), globals);
         let snapshot = found.restore(&account).unwrap().unwrap();
-        assert_eq!(snapshot.image.len(), memory.len());
+        assert_eq!(snapshot.image.memory_bytes(), memory.len());
         assert_eq!(snapshot.image.extents(), image.extents());
         assert!(snapshot.image.contents() == image.contents());
         assert_eq!(snapshot.charge.bytes(), 3 * PAGE as u64);

@@ -165,7 +165,7 @@ impl Cell {
         let slot = frozen.slots.take();
         let (slot, warm) = slot.map_err(|error| failed(error.into()))?;
         let limits = CellLimits::new(spec.memory_limit, spec.transfer_limit, charge)
-            .with_snapshot(frozen.slots.image().len());
+            .with_snapshot(frozen.slots.image().memory_bytes());
         let log = GuestLog::new(spec.model.clone(), spec.log_limit);
         let mut store = new_store(sandbox, spec, limits, &log);
         let mut slot = Some(slot);

@@ -129,7 +129,7 @@ impl Image {
     }
 
     /// The length of the memory, in bytes.
-    pub fn len(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         self.bytes
     }
 
@@ -212,6 +212,10 @@ fn merged(extents: Vec<Extent>, gap: usize) -> Vec<Extent> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "an image may have one extent"
+)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
@@ -227,7 +231,7 @@ mod tests {
         memory[3 * PAGE + 5] = 7;
         memory[639 * PAGE] = 8;
         let image = image(&memory);
-        assert_eq!(image.len(), memory.len());
+        assert_eq!(image.memory_bytes(), memory.len());
         assert_eq!(
             image.extents(),
             [3 * PAGE..4 * PAGE, 639 * PAGE..640 * PAGE]

@@ -44,7 +44,7 @@ impl Slot {
         reserved: usize,
         guard: usize,
     ) -> io::Result<Self> {
-        let size = image.as_deref().map_or(0, Image::len);
+        let size = image.as_deref().map_or(0, Image::memory_bytes);
         if size > reserved {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -114,7 +114,7 @@ impl Slot {
 
     /// Bytes that are accessible in the beginning.
     fn first_size(&self) -> usize {
-        self.image.as_deref().map_or(0, Image::len)
+        self.image.as_deref().map_or(0, Image::memory_bytes)
     }
 
     /// Makes the memory `size` bytes long. What is new is zero.
@@ -150,21 +150,27 @@ impl Slot {
         };
         let base = self.base();
         let start = base as usize;
-        let end = pagemap::scan(start..start + image.len(), KEPT_BYTES / PAGE, |dirty| {
-            for address in dirty.step_by(PAGE) {
-                let offset = address - start;
-                let page = base.wrapping_add(offset);
-                // SAFETY: the page is within the memory, whose first `image.len()` bytes are accessible,
-                // and which nobody uses: the instance that had it is gone.
-                unsafe {
-                    match image.page(offset) {
-                        Some(original) => page.copy_from_nonoverlapping(original.as_ptr(), PAGE),
-                        None => page.write_bytes(0, PAGE),
+        let end = pagemap::scan(
+            start..start + image.memory_bytes(),
+            KEPT_BYTES / PAGE,
+            |dirty| {
+                for address in dirty.step_by(PAGE) {
+                    let offset = address - start;
+                    let page = base.wrapping_add(offset);
+                    // SAFETY: the page is within the memory, whose first `image.memory_bytes()` bytes are accessible,
+                    // and which nobody uses: the instance that had it is gone.
+                    unsafe {
+                        match image.page(offset) {
+                            Some(original) => {
+                                page.copy_from_nonoverlapping(original.as_ptr(), PAGE)
+                            }
+                            None => page.write_bytes(0, PAGE),
+                        }
                     }
                 }
-            }
-        });
-        end.map_or(0, |end| end.saturating_sub(start).min(image.len()))
+            },
+        );
+        end.map_or(0, |end| end.saturating_sub(start).min(image.memory_bytes()))
     }
 
     /// Gives the pages of `range`, bytes of the memory, back to the kernel.
@@ -208,8 +214,8 @@ mod tests {
     const GUARD: usize = 16 * PAGE;
     const RESERVED: usize = 4096 * PAGE;
 
-    fn memory(slot: &Slot) -> &mut [u8] {
-        // SAFETY: accessible, and the tests have one reference at a time.
+    fn memory(slot: &mut Slot) -> &mut [u8] {
+        // SAFETY: accessible as long as the slot is not changed otherwise.
         unsafe { std::slice::from_raw_parts_mut(slot.base(), slot.size()) }
     }
 
@@ -226,25 +232,25 @@ mod tests {
     #[test]
     fn a_slot_is_as_its_image_after_any_writes() {
         let (image, contents) = image(200);
-        assert!(image.extents().len() > 1 && image.held() < image.len());
+        assert!(image.extents().len() > 1 && image.held() < image.memory_bytes());
         let mut slot = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
-        assert!(*memory(&slot) == *contents);
+        assert!(*memory(&mut slot) == *contents);
         // One page, few pages, more pages than are kept, every byte, and growth.
         for (round, step) in [200, 20, 3, 1, 1].into_iter().enumerate() {
             for page in (0..200).step_by(step) {
-                memory(&slot)[page * PAGE + 9] ^= 0x5a;
+                memory(&mut slot)[page * PAGE + 9] ^= 0x5a;
             }
             if round > 2 {
-                memory(&slot).fill(0xee);
+                memory(&mut slot).fill(0xee);
                 slot.grow_to((300 + round) * PAGE).unwrap();
-                assert!(memory(&slot)[200 * PAGE..].iter().all(|&b| b == 0));
-                memory(&slot)[200 * PAGE..].fill(0xdd);
+                assert!(memory(&mut slot)[200 * PAGE..].iter().all(|&b| b == 0));
+                memory(&mut slot)[200 * PAGE..].fill(0xdd);
             }
             slot.reset().unwrap();
-            assert_eq!(slot.size(), image.len());
-            assert!(*memory(&slot) == *contents, "round {round}");
+            assert_eq!(slot.size(), image.memory_bytes());
+            assert!(*memory(&mut slot) == *contents, "round {round}");
         }
-        assert!(*memory(&slot) == *contents);
+        assert!(*memory(&mut slot) == *contents);
         // Not even reading all of it made the image larger.
         let blocks = image.file().metadata().unwrap().blocks();
         assert_eq!(blocks * 512, image.held() as u64);
@@ -253,10 +259,10 @@ mod tests {
     #[test]
     fn two_slots_of_an_image_do_not_see_each_other() {
         let (image, contents) = image(10);
-        let one = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
-        let two = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
-        memory(&one).fill(1);
-        assert!(*memory(&two) == *contents);
+        let mut one = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
+        let mut two = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
+        memory(&mut one).fill(1);
+        assert!(*memory(&mut two) == *contents);
     }
 
     #[test]
@@ -264,7 +270,7 @@ mod tests {
         let mut slot = Slot::map(None, RESERVED, GUARD).unwrap();
         assert_eq!(slot.size(), 0);
         slot.grow_to(RESERVED).unwrap();
-        assert!(memory(&slot).iter().all(|&b| b == 0));
+        assert!(memory(&mut slot).iter().all(|&b| b == 0));
         assert!(slot.grow_to(RESERVED + PAGE).is_err());
     }
 }

@@ -78,7 +78,7 @@ impl Slots {
         // The last one that came back, whose pages are still in the processor's caches.
         let idle = self.lock().pop();
         let Some(mut charged) = idle else {
-            let made = self.make(self.image.len() as u64)?;
+            let made = self.make(self.image.memory_bytes() as u64)?;
             return Ok((self.lent(made), false));
         };
         match charged.charge.grow(self.extra()) {
@@ -118,12 +118,12 @@ impl Slots {
 
     /// Bytes of the budget that an idle slot holds.
     pub fn idle_bytes(&self) -> u64 {
-        self.image.len().min(KEPT_BYTES) as u64
+        self.image.memory_bytes().min(KEPT_BYTES) as u64
     }
 
     /// Bytes that a slot in use holds beyond what an idle one does.
     fn extra(&self) -> u64 {
-        (self.image.len() as u64).saturating_sub(self.idle_bytes())
+        (self.image.memory_bytes() as u64).saturating_sub(self.idle_bytes())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Charged>> {
