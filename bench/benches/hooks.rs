@@ -52,7 +52,10 @@ fn hooks(criterion: &mut Criterion) {
         b.to_async(&runtime).iter(|| async {
             let deadline = Instant::now() + Duration::from_secs(60);
             let lease = loaded.cells.lease(deadline).await.expect("a cell");
-            lease.invoke(&request, deadline).await.expect("answers")
+            lease
+                .invoke(request.clone(), deadline)
+                .await
+                .expect("answers")
         })
     });
 }

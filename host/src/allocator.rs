@@ -1,4 +1,4 @@
-//! What the C library's allocator keeps for later. glibc holds on to most of what was freed, in an
+//! What the C library and the kernel do with memory. glibc holds on to most of what was freed, in an
 //! arena for each thread, so that a burst of large bodies or a compilation would stay in the process
 //! for good, outside of every budget.
 
@@ -18,6 +18,20 @@ pub fn keep_little() {
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_PAGES);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    }
+}
+
+/// Asks the kernel not to merge equal pages of memory, as it does for a process that its service manager
+/// (systemd's `MemoryKSM=`) or a parent opted in: whether a page was merged can be told by the time that a
+/// write to it takes, which would tell one guest what another one holds.
+pub fn keep_apart() {
+    /// `PR_SET_MEMORY_MERGE`, Linux 6.4. Older kernels merge nothing of a whole process.
+    #[cfg(target_os = "linux")]
+    const SET_MEMORY_MERGE: libc::c_int = 67;
+    // SAFETY: only sets a flag of the process.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::prctl(SET_MEMORY_MERGE, 0, 0, 0, 0);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands of the binary, one file each.
 
+mod compile;
 mod inspect;
 mod invoke;
 mod new;
@@ -50,6 +51,8 @@ enum Command {
     Package(package::Package),
     Inspect(inspect::Inspect),
     Invoke(invoke::Invoke),
+    #[command(hide = true)]
+    Compile(compile::Compile),
 }
 
 /// The process's environment; nothing else in the host reads it.
@@ -74,6 +77,10 @@ impl Cli {
     ///
     /// What went wrong and what to do about it, to show to the user.
     pub fn run(self) -> Result<(), String> {
+        // Before anything else is started in its process.
+        if let Command::Compile(compile) = self.command {
+            return compile.run();
+        }
         let _log = telemetry::start(self.log, self.log_format);
         match self.command {
             Command::Serve(serve) => serve.run(),
@@ -81,6 +88,7 @@ impl Cli {
             Command::Package(package) => package.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Invoke(invoke) => invoke.run(),
+            Command::Compile(compile) => compile.run(),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::load::ModelLimits;
+use crate::load::compiler::CompileOptions;
 use crate::load::unpack::UnpackLimits;
 use crate::repository::{Location, ModelName};
 use crate::sandbox::Isolation;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub disk_budget: Option<u64>,
     /// Models that are loaded at the start and stay.
     pub pins: Vec<ModelName>,
+    /// How components are compiled: in this process, unless the program says otherwise.
+    pub compile: CompileOptions,
     /// What each model is allowed.
     pub limits: ModelLimits,
 }
@@ -119,6 +122,7 @@ impl Options {
             Some(size) => size,
             None => ByteSize(machine::memory_budget(memory)),
         };
+        let compile = CompileOptions::default();
         let least_budget = ByteSize::mib(16);
         let whole = ByteSize(u64::MAX);
         let request_timeout = time("request-timeout", self.request_timeout, 60)?;
@@ -150,6 +154,20 @@ impl Options {
             max_body,
             drain_timeout: time("drain-timeout", self.drain_timeout, 25)?,
             max_connections: count("max-connections", self.max_connections, 4096)?,
+            compile: CompileOptions {
+                memory: size(
+                    "compile-memory",
+                    self.compile_memory.unwrap_or(ByteSize(compile.memory)),
+                    ByteSize::mib(64),
+                    ByteSize::tib(1),
+                )?,
+                timeout: time(
+                    "compile-timeout",
+                    self.compile_timeout,
+                    compile.timeout.as_secs(),
+                )?,
+                ..compile
+            },
             limits: ModelLimits {
                 unpack: UnpackLimits {
                     total_bytes: size(
@@ -178,7 +196,7 @@ impl Options {
                 )? as usize,
                 transfer: size(
                     "max-response",
-                    self.max_response.unwrap_or(ByteSize::mib(64)),
+                    self.max_response.unwrap_or(ByteSize::mib(32)),
                     ByteSize::kib(64),
                     BODY_CEILING,
                 )? as usize,
@@ -304,6 +322,7 @@ mod tests {
             bad(|o| o.request_timeout = Some(Span(Duration::ZERO))).contains("--request-timeout")
         );
         assert!(bad(|o| o.max_connections = Some(0)).contains("--max-connections"));
+        assert!(bad(|o| o.compile_memory = Some(ByteSize(1))).contains("--compile-memory"));
         let env = [("SAGEMAKER_BIND_TO_PORT", "70000")];
         assert!(
             resolve(with_repository(), &env)

@@ -204,7 +204,9 @@ fn fault_status(fault: &HookFault) -> (StatusCode, &'static str) {
         | HookFault::HostOutOfMemory => (S::INSUFFICIENT_STORAGE, "OutOfMemoryError"),
         HookFault::Limit(_) => (S::INTERNAL_SERVER_ERROR, "ModelError"),
         HookFault::NoRoom(no_room) => no_room_status(no_room),
-        HookFault::Deadline => (S::GATEWAY_TIMEOUT, "ModelTimeoutException"),
+        HookFault::Deadline | HookFault::HookDeadline(_) => {
+            (S::GATEWAY_TIMEOUT, "ModelTimeoutException")
+        }
         HookFault::Start(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
     }
 }

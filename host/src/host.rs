@@ -37,7 +37,11 @@ impl Host {
     ///
     /// One line that says what to mend.
     pub async fn start(settings: Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
+        let workspace = Arc::new(Workspace::open(
+            &settings.cache_dir,
+            settings.disk_budget,
+            &settings.compile,
+        )?);
         let repository = match &settings.repository {
             Some(options) => Some(Arc::new(Repository::open(options, &workspace).await?)),
             None => None,

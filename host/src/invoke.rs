@@ -80,7 +80,7 @@ async fn serve(
     // Named in the query, or not at all: the model still learns by which name it was found.
     let name = || model.name.to_string();
     request.target_model.get_or_insert_with(name);
-    let result = run(&model, &request, end).await;
+    let result = run(&model, request, end).await;
     match &result {
         Ok(invocation) => {
             let times = &invocation.times;
@@ -98,7 +98,7 @@ async fn serve(
     result
 }
 
-async fn run(model: &Model, request: &Request, end: Instant) -> Result<Invocation, Error> {
+async fn run(model: &Model, request: Request, end: Instant) -> Result<Invocation, Error> {
     let loaded = model.loaded();
     // The artifact's own limit, within the host's.
     let deadline = end.min(Instant::now() + loaded.request_timeout);

@@ -17,6 +17,7 @@
 //! - [`commands`]: the binary's commands
 
 pub mod allocator;
+mod background;
 pub mod budget;
 pub mod commands;
 pub mod config;

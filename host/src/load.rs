@@ -8,12 +8,13 @@
 mod cells;
 mod code;
 pub mod compile;
+pub mod compiler;
+pub mod complexity;
 pub mod files;
 pub mod progress;
 pub mod rewrite;
 pub mod settings;
 pub mod snapshots;
-mod threads;
 pub mod unpack;
 
 use std::fs::File;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
+use crate::background::BackgroundThreads;
 use crate::budget::{Budget, Charge, NoRoom};
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -35,10 +37,9 @@ use crate::workspace::disk::DiskFull;
 use cells::{CellMaker, CellPlan, Made};
 use code::{CodeRegistry, Component};
 use compile::CompileError;
-use files::{ModelFiles, open_archive, open_component, unpack_into};
+use files::{ModelFiles, check_foreign, open_archive, open_component, unpack_into};
 use progress::{Progress, Stage};
 use settings::ArtifactSettings;
-use threads::LoadThreads;
 use unpack::UnpackLimits;
 
 /// Where an artifact lies.
@@ -174,7 +175,7 @@ pub struct Loader {
     metrics: Arc<Metrics>,
     cells: CellMaker,
     unpacking: Semaphore,
-    threads: LoadThreads,
+    threads: BackgroundThreads,
 }
 
 impl Loader {
@@ -202,7 +203,7 @@ impl Loader {
             metrics,
             sandbox,
             unpacking: Semaphore::new(parallel),
-            threads: LoadThreads::start()?,
+            threads: BackgroundThreads::start("load")?,
         })
     }
 
@@ -212,7 +213,11 @@ impl Loader {
     ///
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(&settings.cache_dir, settings.disk_budget)?);
+        let workspace = Arc::new(Workspace::open(
+            &settings.cache_dir,
+            settings.disk_budget,
+            &settings.compile,
+        )?);
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
         Self::start(workspace, None, settings.limits.clone(), budget, metrics)
@@ -288,7 +293,14 @@ impl Loader {
         progress: &Progress,
     ) -> Result<(ModelFiles, Option<(Version, tokio::time::Instant)>), LoadError> {
         match source {
-            Source::Directory(dir) => Ok((ModelFiles::foreign(dir), None)),
+            Source::Directory(dir) => {
+                let entries = self.limits.unpack.entries;
+                let checked = dir.clone();
+                spawn_blocking(move || check_foreign(&checked, entries))
+                    .await
+                    .map_err(internal)??;
+                Ok((ModelFiles::foreign(dir), None))
+            }
             Source::Archive(path) => {
                 let archive = spawn_blocking(move || open_archive(&path))
                     .await
@@ -329,10 +341,10 @@ impl Loader {
         let unpacked = begin.elapsed();
         check_time(end, "unpacking the artifact")?;
         progress.enter(Stage::Compiling);
-        let dir = files.path.clone();
+        let (dir, sandbox) = (files.path.clone(), self.sandbox.clone());
         let (settings, component) = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
-            let component = Component::open(open_component(&dir)?)?;
+            let component = Component::open(sandbox.engine(), open_component(&dir)?)?;
             Ok::<_, LoadError>((settings, component))
         })
         .await
@@ -402,7 +414,11 @@ fn model_fn_error(error: CellError) -> LoadError {
 
 /// The compiler's texts quote the component.
 fn compile_error(error: CompileError) -> LoadError {
-    LoadError::InvalidArtifact(printable(&error.to_string()))
+    let text = printable(&error.to_string());
+    match error {
+        CompileError::Host(_) | CompileError::GivenUp => LoadError::Internal(text),
+        _ => LoadError::InvalidArtifact(text),
+    }
 }
 
 fn sandbox_error(error: SandboxError) -> LoadError {

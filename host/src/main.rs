@@ -9,6 +9,7 @@ use modelcell::commands::Cli;
 
 fn main() -> ExitCode {
     allocator::keep_little();
+    allocator::keep_apart();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

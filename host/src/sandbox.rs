@@ -8,8 +8,8 @@
 //! Nothing is shared between the cells of different models but the engine and the code.
 //!
 //! Time. A thread advances the engine's epoch every few milliseconds. At each tick a running guest
-//! yields to the other tasks of its thread, so a long prediction holds up nobody, and its deadline
-//! (a timer like any other) can end it.
+//! yields to the other tasks of its thread, and its deadline (a timer like any other) can end it. One
+//! that goes on is taken over to threads of lower priority (`lanes`), so that it holds up nobody.
 
 mod capabilities;
 mod cell;
@@ -17,6 +17,8 @@ mod counts;
 mod fault;
 mod guest_log;
 mod isolation;
+mod lanes;
+mod lease;
 mod limits;
 mod memory;
 mod places;
@@ -29,9 +31,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, OptLevel};
 
+use crate::background::BackgroundThreads;
 use crate::budget::{Account, Budget, Charge, NoRoom};
 use crate::hooks::GuestModelPre;
 pub use capabilities::{Capability, Import, imports_of};
@@ -40,17 +44,18 @@ use counts::Counts;
 pub use fault::{CellError, HookFault};
 pub use guest_log::printable;
 pub use isolation::{Isolation, Outcome};
+pub use lease::Lease;
 pub use limits::{Breach, LimitKind};
 use memory::{CellMemories, Stacks};
-pub use memory::{Image, PAGE};
+pub use memory::{Extent, Image, PAGE};
 use places::Places;
-pub use pool::{CellPool, CellUsage, IsolationState, Lease, LeaseError};
+pub use pool::{CellPool, CellUsage, IsolationState, LeaseError};
 pub use signature::{HookFaults, hook_faults};
 pub use snapshot::{ACCESS, FreezeError, Frozen, GlobalValue, Globals, Snapshot};
 use state::CellState;
 
 /// How long a guest runs before it lets other tasks of its thread go on.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(2);
 
 /// Stack of a guest, in bytes. Deeper recursion traps.
 const GUEST_STACK: usize = 1 << 20;
@@ -65,6 +70,8 @@ pub struct Sandbox {
     places: Arc<Places>,
     breaches: Counts<LimitKind>,
     outcomes: Counts<Outcome>,
+    /// Where calls go on that are not short.
+    long: BackgroundThreads,
 }
 
 /// A compiled component, linked to what it may call: ready to make cells of.
@@ -123,6 +130,7 @@ impl Sandbox {
             places: Places::new(cells),
             breaches: Counts::default(),
             outcomes: Counts::default(),
+            long: BackgroundThreads::start("long").map_err(SandboxError::Engine)?,
         })
     }
 
@@ -147,6 +155,10 @@ impl Sandbox {
 
     fn outcomes(&self) -> &Counts<Outcome> {
         &self.outcomes
+    }
+
+    fn long(&self) -> &Handle {
+        self.long.handle()
     }
 
     fn places(&self) -> &Arc<Places> {
@@ -204,7 +216,7 @@ fn unfit_hooks(faults: &HookFaults) -> Vec<String> {
 }
 
 /// The one place where the engine is configured: compiled code is only valid for these settings.
-fn engine_config() -> Config {
+pub(crate) fn engine_config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -218,6 +230,7 @@ fn engine_config() -> Config {
         .memory_reservation(memory::RESERVED as u64)
         .memory_guard_size(memory::GUARD as u64)
         .wasm_memory64(false)
+        .wasm_custom_page_sizes(false)
         // For native debuggers only, and registering it slows down each load and each unwind.
         .native_unwind_info(false);
     config

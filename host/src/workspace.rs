@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::load::compile::{self, CodeCache, check_private};
+use crate::load::compiler::CompileOptions;
 use crate::load::{self, snapshots::SnapshotCache};
 use crate::repository::cache::{self, ArtifactCache};
 use disk::Disk;
@@ -39,12 +40,13 @@ pub struct Workspace {
 
 impl Workspace {
     /// Opens `dir`, which is made if it is missing, and clears what dead hosts left. It may hold
-    /// `budget` bytes, or if none are given half of what is free and what is cached already.
+    /// `budget` bytes, or if none are given half of what is free and what is cached already. What is not
+    /// cached is compiled as `options` say.
     ///
     /// # Errors
     ///
     /// A text that says what is wrong with the directory.
-    pub fn open(dir: &Path, budget: Option<u64>) -> Result<Self, String> {
+    pub fn open(dir: &Path, budget: Option<u64>, options: &CompileOptions) -> Result<Self, String> {
         let explain =
             |e: io::Error| format!("the cache directory {} cannot be used: {e}", dir.display());
         let all_runs = dir.join("run");
@@ -64,12 +66,13 @@ impl Workspace {
         }
         let mut found = sealed::scan(&code, compile::ENDINGS).map_err(explain)?;
         found.extend(sealed::scan(&snapshots, load::snapshots::ENDINGS).map_err(explain)?);
+        found.extend(sealed::scan(&code, compile::FUNCTIONS_ENDINGS).map_err(explain)?);
         found.extend(sealed::scan(&artifacts, cache::ENDINGS).map_err(explain)?);
         let disk = Disk::open(dir, budget, found).map_err(explain)?;
         let scratch = run.path();
         Ok(Self {
-            code: CodeCache::new(code, scratch.to_owned(), disk.clone()),
             snapshots: SnapshotCache::new(snapshots, scratch.to_owned(), disk.clone()),
+            code: CodeCache::new(code, scratch.to_owned(), disk.clone(), options.clone()),
             artifacts: Arc::new(ArtifactCache::new(
                 artifacts,
                 scratch.to_owned(),
@@ -153,13 +156,14 @@ mod tests {
     #[test]
     fn a_dead_hosts_folder_is_removed_and_a_live_ones_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let live = Workspace::open(dir.path(), None).unwrap();
+        let options = CompileOptions::default();
+        let live = Workspace::open(dir.path(), None, &options).unwrap();
         let kept = live.new_model_dir().unwrap();
         let dead = dir.path().join("run/1-dead");
         fs::create_dir_all(&dead).unwrap();
         fs::write(dead.join(LOCK_FILE), "").unwrap();
 
-        let _second = Workspace::open(dir.path(), None).unwrap();
+        let _second = Workspace::open(dir.path(), None, &options).unwrap();
         assert!(!dead.exists());
         assert!(kept.path().exists());
     }

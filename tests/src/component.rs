@@ -63,3 +63,30 @@ pub fn wat_text(name: &str) -> String {
 fn read(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
+
+/// A component with this many functions that do nothing.
+pub fn with_functions(count: usize) -> Vec<u8> {
+    component(&format!(
+        "(component (core module {}))",
+        "(func)".repeat(count)
+    ))
+}
+
+/// A small component that never comes to an end of compiling: each of its parts has two instances of
+/// the one before, which makes a million million in all.
+pub fn endless() -> Vec<u8> {
+    let parts: String = (1..40)
+        .map(|part| {
+            let before = part - 1;
+            let twice = format!("(instance (instantiate $part{before}))").repeat(2);
+            format!("(component $part{part} {twice})")
+        })
+        .collect();
+    component(&format!(
+        r#"(component
+            (component $part0 (core module $module) (core instance (instantiate $module)))
+            {parts}
+            (instance (instantiate $part39))
+        )"#
+    ))
+}

@@ -49,3 +49,37 @@ fn value(pid: u32, key: &str) -> String {
     let line = status.lines().find_map(|line| line.strip_prefix(key));
     line.unwrap().trim().to_owned()
 }
+
+/// The processes that a process has started and that have not been waited for.
+///
+/// # Panics
+///
+/// If the kernel does not list processes.
+pub fn children(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    // Others come and go meanwhile.
+    all.filter(|child| stat(*child).is_some_and(|(_, parent)| parent == pid))
+        .collect()
+}
+
+/// Whether a process is there and has not ended.
+pub fn lives(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != 'Z')
+}
+
+/// What a process calls itself; nothing if it is gone.
+pub fn name(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
+/// A process's state and its parent.
+fn stat(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before may hold anything.
+    let (_, after) = stat.rsplit_once(") ")?;
+    let mut fields = after.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.next()?.parse().ok()?))
+}

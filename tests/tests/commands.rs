@@ -101,6 +101,7 @@ fn package_inspect_invoke() {
         "sub/a",
         "model-fn, input-fn, predict-fn, output-fn",
         "wasi:filesystem/types@0.2.",
+        "a fresh cell from a snapshot",
         "it can run here",
     ] {
         assert!(inspected.contains(part), "{part}: {inspected}");

@@ -332,7 +332,7 @@ fn what_does_not_fit_into_the_disk_budget_is_refused_with_both_numbers() {
         .file("data", &vec![0; 20 << 20]);
     store.put("large.tar", large.tar());
     let server = store.setup().flags(&["--disk-budget", "16MiB"]).start();
-    let parts = ["20.2 MiB", "16.0 MiB", "--disk-budget"];
+    let parts = ["at least 20.", "16.0 MiB", "--disk-budget"];
     ask(&server, "large.tar").error(507, "InsufficientStorage", &parts);
     assert_eq!(cached(store.cache()), Vec::<PathBuf>::new());
     assert_eq!(ask(&server, "m.tar.gz").ok(), "one");

@@ -11,8 +11,10 @@ use wasmtime::component::Component;
 use crate::budget::Budget;
 use crate::config::Options;
 use crate::hooks::{Hook, INTERFACE};
-use crate::load::compile;
+use crate::load::compile::{self, CompileError};
+use crate::load::complexity::{self, ComponentLimits};
 use crate::load::files::{open_artifact, read_component};
+use crate::load::rewrite::Rewrite;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
@@ -83,6 +85,8 @@ pub(super) struct Report {
     imports: Vec<Import>,
     compile_time: Duration,
     code_bytes: u64,
+    /// Why no snapshot can be taken of it, whatever `model_fn` does.
+    no_snapshot: Option<String>,
     /// Why it cannot run.
     pub(super) unfit: Option<String>,
 }
@@ -93,6 +97,8 @@ impl Report {
     /// If `wasm` is not a valid component at all.
     pub(super) fn of_component(wasm: &[u8]) -> Result<Self, String> {
         compile::check_kind(wasm).map_err(|e| e.to_string())?;
+        complexity::check(wasm, &ComponentLimits::default())
+            .map_err(|e| CompileError::from(e).to_string())?;
         let sandbox = Sandbox::new(1).map_err(|e| e.to_string())?;
         let engine = sandbox.engine();
         let begin = Instant::now();
@@ -110,6 +116,7 @@ impl Report {
             imports: imports_of(engine, &component),
             compile_time,
             code_bytes: linked.as_ref().map_or(0, |code| code.bytes()),
+            no_snapshot: Rewrite::Instrument.apply(wasm).err(),
             unfit: linked.err().map(|e| e.to_string()),
         })
     }
@@ -131,5 +138,14 @@ impl Report {
             self.compile_time.as_millis(),
             ByteSize(self.code_bytes)
         );
+        match &self.no_snapshot {
+            None => println!(
+                "each request gets a fresh cell from a snapshot, if model_fn leaves no file open"
+            ),
+            Some(reason) => println!(
+                "requests share reused cells, because no snapshot can be taken: {}",
+                printable(reason)
+            ),
+        }
     }
 }

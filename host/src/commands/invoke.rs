@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::config::Options;
 use crate::hooks::Request;
+use crate::load::compiler::Compiler;
 use crate::load::progress::Progress;
 use crate::load::{Loader, Source};
 use crate::sandbox::Invocation;
@@ -50,7 +51,8 @@ impl Invoke {
             cache_dir: self.cache_dir.clone(),
             ..Options::default()
         };
-        let settings = options.resolve(&super::environment)?;
+        let mut settings = options.resolve(&super::environment)?;
+        settings.compile.compiler = Compiler::of_this_program();
         let loader = Loader::local(&settings)?;
         let body = read_body(&self.body)?;
         let runtime = Runtime::new().map_err(|e| format!("threads cannot be started: {e}"))?;
@@ -92,7 +94,7 @@ impl Invoke {
             .await
             .map_err(|e| e.to_string())?;
         lease
-            .invoke(&request, deadline)
+            .invoke(request, deadline)
             .await
             .map_err(|e| e.to_string())
     }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Options, Settings};
 use crate::host::Host;
+use crate::load::compiler::Compiler;
 use crate::server;
 
 /// Serve the models of a repository over HTTP.
@@ -38,7 +39,8 @@ impl Serve {
             Some(file) => Options::read(file)?,
             None => Options::default(),
         };
-        let settings = self.options.or(file).resolve(&super::environment)?;
+        let mut settings = self.options.or(file).resolve(&super::environment)?;
+        settings.compile.compiler = Compiler::of_this_program();
         settings.require_models()?;
         raise_file_limit();
         let runtime = Runtime::new().map_err(|e| format!("threads cannot be started: {e}"))?;

@@ -58,8 +58,8 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_MIN_RESIDENCY", value_name = "TIME")]
     pub min_residency: Option<Span>,
 
-    /// The disk that artifacts, unpacked models and compiled code may take in the cache directory
-    /// [default: half of what is free at the start].
+    /// The disk that artifacts, unpacked models, compiled code and snapshots may take in the cache
+    /// directory [default: half of what is free at the start].
     #[arg(long, env = "MODELCELL_DISK_BUDGET", value_name = "SIZE")]
     pub disk_budget: Option<ByteSize>,
 
@@ -77,7 +77,8 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_BIND", value_name = "ADDRESS:PORT")]
     pub bind: Option<SocketAddr>,
 
-    /// Where compiled code is kept and artifacts are unpacked [default: ~/.cache/modelcell].
+    /// Where compiled code and snapshots are kept and artifacts are unpacked [default:
+    /// ~/.cache/modelcell].
     #[arg(long, env = "MODELCELL_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
@@ -104,6 +105,14 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_LOAD_TIMEOUT", value_name = "TIME")]
     pub load_timeout: Option<Span>,
 
+    /// The memory that compiling one component may take [default: 2GiB].
+    #[arg(long, env = "MODELCELL_COMPILE_MEMORY", value_name = "SIZE")]
+    pub compile_memory: Option<ByteSize>,
+
+    /// The longest time for compiling a component [default: 60s].
+    #[arg(long, env = "MODELCELL_COMPILE_TIMEOUT", value_name = "TIME")]
+    pub compile_timeout: Option<Span>,
+
     /// How long requests in flight may go on after SIGTERM [default: 25s].
     #[arg(long, env = "MODELCELL_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Span>,
@@ -123,7 +132,7 @@ pub struct Options {
     )]
     pub isolation: Option<Isolation>,
 
-    /// The largest answer of a model [default: 64MiB].
+    /// The largest answer of a model [default: 32MiB].
     #[arg(long, env = "MODELCELL_MAX_RESPONSE", value_name = "SIZE")]
     pub max_response: Option<ByteSize>,
 
@@ -202,6 +211,8 @@ impl Options {
             max_response: self.max_response.or(other.max_response),
             max_cells: self.max_cells.or(other.max_cells),
             load_timeout: self.load_timeout.or(other.load_timeout),
+            compile_memory: self.compile_memory.or(other.compile_memory),
+            compile_timeout: self.compile_timeout.or(other.compile_timeout),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             cells_per_model: self.cells_per_model.or(other.cells_per_model),
             cell_memory: self.cell_memory.or(other.cell_memory),

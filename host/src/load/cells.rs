@@ -25,8 +25,9 @@ use crate::sandbox::{
 };
 use crate::workspace::Workspace;
 
-/// How long to wait before asking the memory budget again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pauses between two tries to come by the code of a snapshot.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the cells of a model are to be: the artifact's settings within the operator's.
 pub(super) struct CellPlan {
@@ -100,10 +101,8 @@ impl CellMaker {
         let key = plan
             .artifact
             .filter(|_| plan.isolation == Isolation::Request);
-        let key = key.map(|artifact| {
-            let engine = self.sandbox.engine();
-            SnapshotKey::of(engine, component.digest(), &artifact, plan.memory_limit)
-        });
+        let key =
+            key.map(|artifact| SnapshotKey::of(component.key(), &artifact, plan.memory_limit));
         if let Some(key) = &key
             && let Some(made) = self.restore(&plan, &component, key).await?
         {
@@ -214,16 +213,23 @@ impl CellMaker {
         key: Option<SnapshotKey>,
         deadline: Instant,
     ) -> Result<Arc<CellPool>, LoadError> {
-        let mut cell = Cell::start(&self.sandbox, &first.code, &spec, deadline)
+        let cell = Cell::start(&self.sandbox, &first.code, &spec, deadline)
             .await
             .map_err(model_fn_error)?;
-        let snapshot = match (first.isolation, first.unfit) {
-            (Isolation::Model, _) => None,
-            (Isolation::Request, Some(reason)) => Some(Err(reason)),
+        let cell_bytes = cell.charged();
+        let (cell, snapshot) = match (first.isolation, first.unfit) {
+            (Isolation::Model, _) => (Some(cell), None),
+            (Isolation::Request, Some(reason)) => (Some(cell), Some(Err(reason))),
             (Isolation::Request, None) => match cell.freeze(&spec).await {
-                Ok(snapshot) => Some(Ok(snapshot)),
-                Err(FreezeError::Unfit(reason)) => Some(Err(reason)),
-                Err(FreezeError::NoRoom(no_room)) => return Err(no_room.into()),
+                (cell, Ok(snapshot)) => (cell, Some(Ok(snapshot))),
+                (cell, Err(FreezeError::Unfit(reason))) => (cell, Some(Err(reason))),
+                (_, Err(FreezeError::NoRoom(no_room))) => return Err(no_room.into()),
+                (_, Err(FreezeError::Kernel(error))) => {
+                    return Err(LoadError::Internal(format!(
+                        "the host cannot keep what model_fn left: {}",
+                        error.kind()
+                    )));
+                }
             },
         };
         let account = spec.account.clone();
@@ -233,7 +239,7 @@ impl CellMaker {
             spec,
             plan.max_cells,
             first.isolation,
-            cell,
+            (cell, cell_bytes),
         );
         match snapshot {
             None => {}
@@ -298,20 +304,27 @@ impl Thawing {
     }
 
     async fn compile(self, pool: Weak<CellPool>) {
+        let mut pause = FIRST_PAUSE;
         loop {
-            let result = self.registry.get(&self.component, self.rewrite()).await;
-            // A model that is gone needs no code.
+            let result = tokio::select! {
+                result = self.registry.get(&self.component, self.rewrite()) => result,
+                // Which ends the compiler, if nobody else waits for it.
+                () = gone(&pool) => return,
+            };
             let Some(pool) = pool.upgrade() else { return };
             match result {
                 Ok((code, _)) => return pool.start_from(self.frozen(code)),
-                Err(CodeError::Link(SandboxError::NoRoom(_))) => {}
+                Err(error) if may_pass(&error) => {
+                    tracing::debug!(%error, "a snapshot waits for its code");
+                }
                 Err(error) => {
                     let reason = LoadError::from(error).to_string();
                     return pool.without_snapshot(&reason, self.strict);
                 }
             }
             drop(pool);
-            sleep(PAUSE).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
@@ -322,4 +335,24 @@ impl Thawing {
     fn frozen(self, code: Arc<CellCode>) -> Frozen {
         Frozen::new(code, self.snapshot, self.account)
     }
+}
+
+/// Returns when the model is gone, which needs no code any more.
+async fn gone(pool: &Weak<CellPool>) {
+    while pool.strong_count() > 0 {
+        sleep(FIRST_PAUSE).await;
+    }
+}
+
+/// Whether the same may succeed a while later: it was the host's fault, not the component's. The
+/// compiler's time is that of a clock on the wall, so neighbours may have used it up.
+fn may_pass(error: &CodeError) -> bool {
+    matches!(
+        error,
+        CodeError::Link(SandboxError::NoRoom(_))
+            | CodeError::Compile(
+                CompileError::Host(_) | CompileError::GivenUp | CompileError::TooLong { .. }
+            )
+            | CodeError::Load(LoadError::Internal(_))
+    )
 }

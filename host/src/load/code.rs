@@ -7,12 +7,16 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use wasmtime::Engine;
 use wasmtime::component::Component as Compiled;
 
-use super::compile::{CodeKey, CompileError, ComponentDigest, Origin};
+use super::compile::{CodeKey, CompileError, Origin};
+use super::compiler::demand;
 use super::files::read_all;
 use super::rewrite::Rewrite;
 use super::{LoadError, compile_error, internal, sandbox_error};
@@ -20,22 +24,25 @@ use crate::budget::Budget;
 use crate::sandbox::{CellCode, Sandbox, SandboxError};
 use crate::workspace::Workspace;
 
+/// How long to wait for somebody who finds the same code in the cache.
+const FINDING: Duration = Duration::from_millis(10);
+
 /// A component in a file.
 pub(super) struct Component {
     file: File,
-    digest: ComponentDigest,
+    key: CodeKey,
 }
 
 impl Component {
-    /// Reads `file` to its end for the digest.
-    pub(super) fn open(mut file: File) -> Result<Self, LoadError> {
-        let digest = ComponentDigest::of(&mut file).map_err(internal)?;
-        Ok(Self { file, digest })
+    /// Reads `file` to its end for the key.
+    pub(super) fn open(engine: &Engine, mut file: File) -> Result<Self, LoadError> {
+        let key = CodeKey::of(engine, &mut file).map_err(internal)?;
+        Ok(Self { file, key })
     }
 
     /// What tells it from other components.
-    pub(super) fn digest(&self) -> &ComponentDigest {
-        &self.digest
+    pub(super) fn key(&self) -> &CodeKey {
+        &self.key
     }
 }
 
@@ -103,7 +110,7 @@ impl CodeRegistry {
         component: &Component,
         rewrite: Rewrite,
     ) -> Result<(Arc<CellCode>, Origin), CodeError> {
-        let key = CodeKey::of(self.sandbox.engine(), &component.digest, &rewrite);
+        let key = component.key.form(&rewrite);
         let slot = self.slot(&key);
         let mut shared = slot.lock().await;
         if let Some(code) = shared.upgrade() {
@@ -111,10 +118,7 @@ impl CodeRegistry {
         }
         let (compiled, origin) = match self.find(&key).await? {
             Some(compiled) => (compiled, Origin::Cache),
-            None => (
-                self.compile(key, component, rewrite).await?,
-                Origin::Compiler,
-            ),
+            None => (self.compile(component, rewrite).await?, Origin::Compiler),
         };
         Ok((self.share(&mut shared, &compiled)?, origin))
     }
@@ -129,10 +133,10 @@ impl CodeRegistry {
         component: &Component,
         rewrite: &Rewrite,
     ) -> Result<Option<(Arc<CellCode>, Origin)>, CodeError> {
-        let key = CodeKey::of(self.sandbox.engine(), &component.digest, rewrite);
+        let key = component.key.form(rewrite);
         let slot = self.slot(&key);
-        // Somebody compiles it, which takes long.
-        let Ok(mut shared) = slot.try_lock() else {
+        // Others may be finding it, which is done at once, or compiling it, which takes long.
+        let Ok(mut shared) = timeout(FINDING, slot.lock()).await else {
             return Ok(None);
         };
         if let Some(code) = shared.upgrade() {
@@ -166,22 +170,21 @@ impl CodeRegistry {
     /// Only what must be compiled waits for its turn, and is read into memory.
     async fn compile(
         &self,
-        key: CodeKey,
         component: &Component,
         rewrite: Rewrite,
     ) -> Result<Compiled, CodeError> {
-        // The semaphore is never closed. Who does not wait any more leaves the compiler at work.
+        // The semaphore is never closed.
         let turn = self.compiling.clone().acquire_owned().await;
         let (sandbox, workspace) = (self.sandbox.clone(), self.workspace.clone());
-        let mut file = component
-            .file
-            .try_clone()
-            .map_err(|e| CodeError::Load(internal(e)))?;
+        let file = component.file.try_clone();
+        let (mut file, key) = (file.map_err(internal)?, component.key.clone());
+        // Ends the compiler when it is dropped, with this future.
+        let (_wanted, demand) = demand();
         let compiled = spawn_blocking(move || {
             let _turn = turn;
             let wasm = read_all(&mut file)?;
             let (code, engine) = (workspace.code(), sandbox.engine());
-            Ok(code.compile(engine, &key, &wasm, &rewrite)?)
+            Ok(code.compile(engine, &key, &wasm, &rewrite, &demand)?)
         });
         compiled.await.map_err(|e| CodeError::Load(internal(e)))?
     }

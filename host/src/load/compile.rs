@@ -6,12 +6,21 @@
 //! compiled again and replaced. Entries are under the disk budget; code that finds no room there is
 //! used from memory.
 //!
+//! Beside it lies `KEY.functions` with its digest `KEY.functions-sha256`: what the compiler needs to
+//! compile another form of the same component in less time. Its key is that of the component as it was
+//! made, whatever the form. It is under the disk budget, too, and trusted as the code is.
+//!
 //! Mapping compiled code is as trusting as running a program: whoever can write the cache can run
 //! code in the host. So the cache's directory must belong to the host's user alone.
 
-use std::fs;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,10 +29,13 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compiler::{CompileOptions, Demand, Order, Output};
+use super::complexity;
 use super::rewrite::Rewrite;
 use crate::allocator;
 use crate::workspace::disk::{Disk, on_disk};
 use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
+pub use error::CompileError;
 
 /// The endings of compiled code and its digest.
 pub const ENDINGS: Endings = Endings {
@@ -31,22 +43,14 @@ pub const ENDINGS: Endings = Endings {
     seal: "sha256",
 };
 
+/// The endings of compiled functions and their digest.
+pub const FUNCTIONS_ENDINGS: Endings = Endings {
+    body: "functions",
+    seal: "functions-sha256",
+};
+
 /// Changes with the files' layout.
 const FORMAT: &[u8] = b"modelcell code 3\n";
-
-/// Why a component cannot be compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    /// The bytes are not a component.
-    #[error("{0}")]
-    NotAComponent(&'static str),
-    /// The component is malformed, or uses what the engine does not offer.
-    #[error("the component is not valid: {0}")]
-    Invalid(String),
-    /// The component cannot have the form that it is to have.
-    #[error("{0}")]
-    Rewrite(String),
-}
 
 /// How compiled code was come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,44 +63,50 @@ pub enum Origin {
     Compiler,
 }
 
-/// What tells one component from another: a hash of its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ComponentDigest([u8; 32]);
-
-impl ComponentDigest {
-    /// The digest of a component, which is read to its end.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read.
-    pub fn of(mut component: impl Read) -> io::Result<Self> {
-        let mut wasm = Sha256::new();
-        io::copy(&mut component, &mut wasm)?;
-        Ok(Self(wasm.finalize().into()))
-    }
-
-    /// The digest itself.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// What tells one piece of compiled code from another: a hash of the component, of the form that it
-/// was compiled in, and of the engine's settings.
+/// What tells one component's compiled code from another's: a hash of the component's bytes and of
+/// the engine's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CodeKey(String);
 
 impl CodeKey {
-    /// The key of a component in a form.
-    pub fn of(engine: &Engine, component: &ComponentDigest, rewrite: &Rewrite) -> Self {
-        let mut key = KeyHasher::default();
+    /// The key of a component, which is read to its end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn of(engine: &Engine, mut component: impl Read) -> io::Result<Self> {
+        let mut wasm = Sha256::new();
+        io::copy(&mut component, &mut wasm)?;
+        let mut key = KeyHasher(Sha256::new());
         key.write(FORMAT);
         engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(component.bytes());
-        // Globals are sorted by name, so equal ones have equal keys.
-        rewrite.hash(&mut key);
-        Self(key.finish_hex())
+        key.write(&wasm.finalize());
+        Ok(Self(hex(&key.0.finalize())))
     }
+
+    /// The key as text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of another form of the component with this key.
+    #[must_use]
+    pub fn form(&self, rewrite: &Rewrite) -> Self {
+        if *rewrite == Rewrite::Plain {
+            return self.clone();
+        }
+        let mut key = KeyHasher(Sha256::new());
+        key.write(self.0.as_bytes());
+        rewrite.hash(&mut key);
+        Self(hex(&key.0.finalize()))
+    }
+}
+
+/// What tells an engine's settings from others, as far as compiled code depends on them.
+pub(super) fn engine_print(engine: &Engine) -> [u8; 32] {
+    let mut print = KeyHasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut print);
+    print.0.finalize().into()
 }
 
 /// The cache of compiled components.
@@ -105,13 +115,20 @@ pub struct CodeCache {
     /// Where files are written before they get their name; on the same file system as `dir`.
     scratch: PathBuf,
     disk: Arc<Disk>,
+    options: CompileOptions,
 }
 
 impl CodeCache {
     /// The cache in `dir`, which must belong to the host's user alone. `scratch` is a directory on the
-    /// same file system that somebody cleans up after a crash.
-    pub fn new(dir: PathBuf, scratch: PathBuf, disk: Arc<Disk>) -> Self {
-        Self { dir, scratch, disk }
+    /// same file system that somebody cleans up after a crash. What is missing is compiled as
+    /// `options` say.
+    pub fn new(dir: PathBuf, scratch: PathBuf, disk: Arc<Disk>, options: CompileOptions) -> Self {
+        Self {
+            dir,
+            scratch,
+            disk,
+            options,
+        }
     }
 
     /// The compiled form of the component with this key if it is in the cache.
@@ -119,34 +136,47 @@ impl CodeCache {
         self.load(&self.entry(key), engine)
     }
 
-    /// Compiles `wasm` in the form that `rewrite` says, for which the key is `key`, and keeps the
-    /// result. Takes up to seconds of all cores.
+    /// Compiles the component `wasm`, whose key is `key`, in the form that `rewrite` says, and keeps the
+    /// result for who asks for the key of that form ([`CodeKey::form`]). Takes up to seconds of all
+    /// cores, and ends early when nobody waits for it any more.
     ///
     /// # Errors
     ///
-    /// If `wasm` is not a component that this engine can run.
+    /// If `wasm` is not a component that this engine can run, or not one that can be compiled within
+    /// bounds.
     pub fn compile(
         &self,
         engine: &Engine,
         key: &CodeKey,
         wasm: &[u8],
         rewrite: &Rewrite,
+        demand: &Demand,
     ) -> Result<Component, CompileError> {
         check_kind(wasm)?;
-        let entry = self.entry(key);
-        let wasm = rewrite.apply(wasm).map_err(CompileError::Rewrite)?;
-        let code = engine
-            .precompile_component(&wasm)
-            .map_err(|e| CompileError::Invalid(format!("{e:#}")))?;
-        if let Err(error) = self.store(&entry, &code) {
+        complexity::check(wasm, &self.options.component)?;
+        let functions = Sealed::new(&self.dir, &key.0, FUNCTIONS_ENDINGS);
+        let known = self.undamaged(&functions);
+        let order = Order {
+            wasm,
+            rewrite,
+            functions: known.as_ref(),
+        };
+        let output = self.options.compile(engine, &order, demand)?;
+        let entry = self.entry(&key.form(rewrite));
+        let kept = output
+            .code()
+            .and_then(|code| self.store(&entry, code, output.code_bytes()));
+        if let Err(error) = kept {
             tracing::warn!(%error, "compiled code could not be kept; it is compiled again next time");
+        }
+        if let Err(error) = self.store_functions(&functions, &output) {
+            tracing::debug!(%error, "compiled functions could not be kept");
         }
         let component = match self.load(&entry, engine) {
             Some(component) => component,
-            None => from_memory(engine, &code)?,
+            None => from_memory(engine, output)?,
         };
-        drop(code);
-        // Hundreds of megabytes for a large component.
+        // Much of what an in-process compilation took, for one.
         allocator::give_back();
         Ok(component)
     }
@@ -155,13 +185,19 @@ impl CodeCache {
         Sealed::new(&self.dir, key, ENDINGS)
     }
 
-    /// The entry's code if it is there and undamaged.
-    fn load(&self, entry: &Sealed, engine: &Engine) -> Option<Component> {
-        let (mut code, expected) = self.disk.find(entry)?;
-        if digest(entry, &mut code).ok()?.as_bytes() != expected {
+    /// The open file of an entry if it is there and undamaged.
+    fn undamaged(&self, entry: &Sealed) -> Option<File> {
+        let (mut file, expected) = self.disk.find(entry)?;
+        if digest(entry, &mut file).ok()?.as_bytes() != expected {
             tracing::warn!("compiled code in the cache is damaged; it is compiled again");
             return None;
         }
+        Some(file)
+    }
+
+    /// The entry's code if it is there and undamaged.
+    fn load(&self, entry: &Sealed, engine: &Engine) -> Option<Component> {
+        self.undamaged(entry)?;
         // SAFETY: the file was written by `store` from this engine's compiler (the key holds the
         // engine's settings), the digest shows that it is unchanged, and only the host's user can
         // change it (`check_private`), who could as well change this program. It is replaced by
@@ -175,30 +211,45 @@ impl CodeCache {
         }
     }
 
-    /// Writes the code, then the digest, each by renaming a finished file.
-    fn store(&self, entry: &Sealed, code: &[u8]) -> io::Result<()> {
-        let digest = digest(entry, code)?;
-        let bytes = on_disk(code.len() as u64) + on_disk(digest.len() as u64);
-        let room = self.disk.reserve(bytes).map_err(io::Error::other)?;
-        let code = write_unnamed(code, &self.scratch)?;
-        let digest = write_unnamed(digest.as_bytes(), &self.scratch)?;
-        room.keep(entry, || entry.put(code, digest))
+    /// Writes a file of `bytes` bytes, then its digest, each by renaming a finished file.
+    fn store(&self, entry: &Sealed, content: impl Read, bytes: u64) -> io::Result<()> {
+        // The digest is as long as any other of its kind.
+        let room = on_disk(bytes) + on_disk(1);
+        let room = self.disk.reserve(room).map_err(io::Error::other)?;
+        let mut body = write_unnamed(content, &self.scratch)?;
+        body.rewind()?;
+        let digest = digest(entry, &mut body)?;
+        let seal = write_unnamed(digest.as_bytes(), &self.scratch)?;
+        room.keep(entry, || entry.put(body, seal))
+    }
+
+    fn store_functions(&self, entry: &Sealed, output: &Output) -> io::Result<()> {
+        match output.functions_bytes() {
+            0 => Ok(()),
+            bytes => self.store(entry, output.functions()?, bytes),
+        }
     }
 }
 
-/// What the seal of `entry` says of its code. It is of the entry's name as well, so that one entry's
+/// What the seal of `entry` says of its file. It is of the entry's name as well, so that one entry's
 /// files are no other's.
-fn digest(entry: &Sealed, mut code: impl Read) -> io::Result<String> {
+fn digest(entry: &Sealed, mut file: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(entry.key());
-    io::copy(&mut code, &mut hasher)?;
+    io::copy(&mut file, &mut hasher)?;
     Ok(hex(&hasher.finalize()))
 }
 
-fn from_memory(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
-    // SAFETY: `code` was made by this engine a moment ago and has not left this process.
-    unsafe { Component::deserialize(engine, code) }
-        .map_err(|e| CompileError::Invalid(format!("{e:#}")))
+/// The code without a place on disk: its pages are those that the compiler wrote.
+fn from_memory(engine: &Engine, output: Output) -> Result<Component, CompileError> {
+    let unusable =
+        |e: wasmtime::Error| CompileError::Host(format!("its code is not usable: {e:#}"));
+    let file = output.into_code();
+    let file = file.map_err(|e| CompileError::host("its code cannot be held", e))?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the file was written a moment ago by this program's compiler with this engine's settings,
+    // has no name by which others could open it, and is sealed, so what is mapped stays as it is.
+    unsafe { Component::deserialize_file(engine, path) }.map_err(unusable)
 }
 
 /// Refuses a directory that others than the host's user could write to.
@@ -242,15 +293,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Lets wasmtime hash its settings into a cryptographic hash. `finish` is never asked for.
-#[derive(Default)]
-pub(super) struct KeyHasher(Sha256);
-
-impl KeyHasher {
-    /// The key, as text.
-    pub(super) fn finish_hex(self) -> String {
-        hex(&self.0.finalize())
-    }
-}
+struct KeyHasher(Sha256);
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -259,59 +302,5 @@ impl Hasher for KeyHasher {
 
     fn finish(&self) -> u64 {
         0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The smallest component: it has nothing in it.
-    const WASM: &[u8] = b"\0asm\x0d\0\x01\0";
-
-    fn cache(dir: &Path, budget: u64) -> CodeCache {
-        let disk = Disk::open(dir, Some(budget), Vec::new()).unwrap();
-        CodeCache::new(dir.to_owned(), dir.to_owned(), disk)
-    }
-
-    #[test]
-    fn code_is_kept_and_damaged_code_is_not_used() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let key = CodeKey::of(
-            &engine,
-            &ComponentDigest::of(WASM).unwrap(),
-            &Rewrite::Plain,
-        );
-        let cache = cache(dir.path(), 1 << 30);
-        assert!(cache.find(&engine, &key).is_none());
-        cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
-        assert!(cache.find(&engine, &key).is_some());
-        assert!(cache.disk.used() > 0);
-
-        let entry = cache.entry(&key);
-        let mut code = fs::read(entry.body()).unwrap();
-        let last = code.len() - 1;
-        code[last] ^= 1;
-        fs::write(entry.body(), code).unwrap();
-        assert!(cache.find(&engine, &key).is_none());
-        cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
-        assert!(cache.find(&engine, &key).is_some());
-    }
-
-    #[test]
-    fn code_that_finds_no_room_on_the_disk_is_used_all_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let key = CodeKey::of(
-            &engine,
-            &ComponentDigest::of(WASM).unwrap(),
-            &Rewrite::Plain,
-        );
-        let cache = cache(dir.path(), 4096);
-        cache.compile(&engine, &key, WASM, &Rewrite::Plain).unwrap();
-        assert!(cache.find(&engine, &key).is_none());
-        assert_eq!(cache.disk.used(), 0);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -95,6 +96,45 @@ pub fn open_artifact(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Looks through a directory that somebody else unpacked for what no archive of ours would become: to
+/// open a FIFO waits for ever, and with it a thread of the host.
+///
+/// # Errors
+///
+/// [`LoadError::InvalidArtifact`] if there is anything but files, folders and links, or more than
+/// `entries` of them.
+pub(super) fn check_foreign(dir: &Path, entries: usize) -> Result<(), LoadError> {
+    let unreadable = |e: io::Error| {
+        LoadError::InvalidArtifact(format!(
+            "the model's directory cannot be read: {}",
+            e.kind()
+        ))
+    };
+    let mut folders = vec![dir.to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let kind = entry.file_type().map_err(unreadable)?;
+            seen += 1;
+            if seen > entries {
+                return Err(LoadError::InvalidArtifact(format!(
+                    "the model's directory has more than {entries} files (--max-files)"
+                )));
+            }
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if !kind.is_file() && !kind.is_symlink() {
+                return Err(LoadError::InvalidArtifact(format!(
+                    "{} in the model's directory is not a regular file, folder or link",
+                    crate::sandbox::printable(&shown(&entry.path()))
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Opens an archive that lies on this machine.
 pub(super) fn open_archive(archive: &Path) -> Result<File, LoadError> {
     open_artifact(archive).map_err(|e| match e.kind() {
@@ -120,13 +160,22 @@ pub(super) fn unpack_into(
         .map_err(|e| storage(write_error(e.kind().into())))?;
     let mut unpacked = Unpacked { dir, room };
     let path = unpacked.dir.path().to_owned();
-    let digest = digest(&archive).map_err(internal)?;
+    let (digest, before) = (digest(&archive).map_err(internal)?, stamp(&archive)?);
+    let same = archive.try_clone().map_err(internal)?;
     unpack::unpack(archive, &path, limits, &mut unpacked.room).map_err(|error| match error {
         UnpackError::NoRoom(full) => LoadError::DiskFull(full),
         UnpackError::Storage(_) => storage(error),
         _ => LoadError::InvalidArtifact(error.to_string()),
     })?;
-    Ok(ModelFiles::new(path, Some(digest), Some(unpacked)))
+    // Of a file that somebody wrote to meanwhile, nobody knows what was unpacked.
+    let digest = (stamp(&same)? == before).then_some(digest);
+    Ok(ModelFiles::new(path, digest, Some(unpacked)))
+}
+
+/// What changes when a file is written to.
+fn stamp(file: &File) -> Result<(u64, Option<SystemTime>), LoadError> {
+    let metadata = file.metadata().map_err(internal)?;
+    Ok((metadata.len(), metadata.modified().ok()))
 }
 
 /// The digest of a file, which is read from its beginning and left there.

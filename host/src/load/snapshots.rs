@@ -2,7 +2,7 @@
 //!
 //! An entry is a sealed file ([`Sealed`]) named by a hash of all that `model_fn` depends on:
 //! `KEY.image`, and `KEY.sha256`, its digest. The file is a header (its length in eight bytes, then JSON)
-//! and those pages of the memory that are not zero. Nothing of an entry is used before the digest was
+//! and the image's extents, one behind the other. Nothing of an entry is used before the digest was
 //! compared: what would be served is the model itself.
 
 use std::fs::File;
@@ -14,11 +14,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
-use wasmtime::Engine;
 
-use super::compile::{ComponentDigest, KeyHasher, hex};
+use super::compile::{CodeKey, hex};
 use crate::budget::{Account, NoRoom};
-use crate::sandbox::{Globals, Image, PAGE, Snapshot};
+use crate::sandbox::{Extent, Globals, Image, PAGE, Snapshot};
 use crate::workspace::disk::{Disk, on_disk};
 use crate::workspace::sealed::{Endings, Sealed, write_unnamed};
 
@@ -29,10 +28,10 @@ pub const ENDINGS: Endings = Endings {
 };
 
 /// Changes with the files' layout, and with what `model_fn` sees of the host.
-const FORMAT: &[u8] = b"modelcell snapshot 1\n";
+const FORMAT: &[u8] = b"modelcell snapshot 2\n";
 
-/// The longest header, in bytes: each run of pages takes about ten.
-const HEADER_LIMIT: u64 = 16 << 20;
+/// The longest header, in bytes: an extent takes about forty, a global about thirty.
+const HEADER_LIMIT: u64 = 1 << 20;
 
 /// What tells one snapshot from another: a hash of all that `model_fn` depends on.
 #[derive(Debug, Clone)]
@@ -40,20 +39,12 @@ pub struct SnapshotKey(String);
 
 impl SnapshotKey {
     /// The key of a model with this component and this artifact, in a cell of so much memory.
-    pub fn of(
-        engine: &Engine,
-        component: &ComponentDigest,
-        artifact: &[u8; 32],
-        memory_limit: usize,
-    ) -> Self {
-        use std::hash::{Hash, Hasher};
-        let mut key = KeyHasher::default();
-        key.write(FORMAT);
-        engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(component.bytes());
-        key.write(artifact);
-        key.write_u64(memory_limit as u64);
-        Self(key.finish_hex())
+    pub fn of(component: &CodeKey, artifact: &[u8; 32], memory_limit: usize) -> Self {
+        let mut key = Sha256::new_with_prefix(FORMAT);
+        key.update(component.as_str());
+        key.update(artifact);
+        key.update(memory_limit.to_le_bytes());
+        Self(hex(&key.finalize()))
     }
 }
 
@@ -70,8 +61,8 @@ struct Header {
     globals: Globals,
     /// Bytes of the memory.
     bytes: usize,
-    /// First page and number of pages, of those that are not zero.
-    runs: Vec<(usize, usize)>,
+    /// The parts of it that are not all zeros.
+    extents: Vec<Extent>,
 }
 
 /// A snapshot that was found, but not read.
@@ -119,11 +110,10 @@ impl SnapshotCache {
         let header = Header {
             globals: globals.clone(),
             bytes: image.len(),
-            runs: runs(image),
+            extents: image.extents().to_vec(),
         };
         let json = serde_json::to_vec(&header)?;
-        let pages: usize = header.runs.iter().map(|(_, pages)| pages).sum();
-        let bytes = 8 + json.len() + pages * PAGE;
+        let bytes = 8 + json.len() + image.held();
         let room = self.disk.reserve(on_disk(bytes as u64) + on_disk(64));
         let room = room.map_err(io::Error::other)?;
 
@@ -134,10 +124,7 @@ impl SnapshotCache {
         };
         out.write_all(&(json.len() as u64).to_le_bytes())?;
         out.write_all(&json)?;
-        for (first, pages) in header.runs {
-            let range = first * PAGE..(first + pages) * PAGE;
-            out.write_all(image.contents().get(range).unwrap_or_default())?;
-        }
+        out.write_all(image.contents())?;
         let seal = write_unnamed(hex(&out.digest.finalize()).as_bytes(), &self.scratch)?;
         let body = out.inner.into_inner().map_err(|e| e.into_error())?;
         room.keep(&entry, || entry.put(body, seal))
@@ -166,27 +153,36 @@ impl CachedSnapshot {
             expected,
             header,
         } = self;
-        let pages: usize = header.runs.iter().map(|(_, pages)| pages).sum();
-        let charge = account.charge((pages * PAGE) as u64)?;
-        let image = Image::build(header.bytes, |memory| {
-            let mut page = [0; PAGE];
-            for (first, pages) in &header.runs {
-                for index in *first..first + pages {
-                    file.read_exact(&mut page)?;
-                    digest.update(page);
-                    memory.write_all_at(&page, (index * PAGE) as u64)?;
-                }
+        let held: usize = header.extents.iter().map(ExactSizeIterator::len).sum();
+        let charge = account.charge(held as u64)?;
+        let image = Image::build(header.bytes, header.extents, |memory| {
+            let mut part = [0; 16 * PAGE];
+            let mut offset = 0;
+            while offset < held {
+                let length = part.len().min(held - offset);
+                let part = part.get_mut(..length).unwrap_or_default();
+                file.read_exact(part)?;
+                digest.update(&part);
+                memory.write_all_at(part, offset as u64)?;
+                offset += length;
             }
-            let whole = file.read(&mut page)? == 0;
+            let whole = file.read(&mut part)? == 0;
             let same = hex(&digest.finalize()).as_bytes() == expected;
             match whole && same {
                 true => Ok(()),
                 false => Err(io::ErrorKind::InvalidData.into()),
             }
         });
-        let Ok(image) = image else {
-            damaged();
-            return Ok(None);
+        let image = match image {
+            Ok(image) => image,
+            Err(error) if is_damage(&error) => {
+                damaged();
+                return Ok(None);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a snapshot in the cache cannot be read; model_fn runs again");
+                return Ok(None);
+            }
         };
         Ok(Some(Snapshot {
             image: Arc::new(image),
@@ -194,6 +190,11 @@ impl CachedSnapshot {
             globals: header.globals,
         }))
     }
+}
+
+fn is_damage(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
+    kinds.contains(&error.kind())
 }
 
 fn damaged() {
@@ -212,37 +213,15 @@ fn read_header(file: &mut File, digest: &mut Sha256) -> io::Result<Header> {
     file.take(length).read_to_end(&mut json)?;
     digest.update(&json);
     let header: Header = serde_json::from_slice(&json)?;
-    // It is read before the digest is known to fit, so nothing of it is believed: neither where pages
-    // go, nor how many there are, for which other models might have to make room.
-    let mut end = 0;
-    let mut pages = 0;
-    for &(first, count) in &header.runs {
-        let next = first.checked_add(count).filter(|_| first >= end);
-        end = next.ok_or(io::ErrorKind::InvalidData)?;
-        pages += count;
+    // It is read before the digest is known to fit, so nothing of it is believed: neither how much it
+    // is, for which other models might have to make room, nor, where the image is built, what goes
+    // where.
+    let lengths = header.extents.iter().map(|extent| extent.len() as u64);
+    let whole = lengths.fold(8 + length, u64::saturating_add);
+    match file.metadata()?.len() == whole && header.extents.len() <= 1024 {
+        true => Ok(header),
+        false => Err(io::ErrorKind::InvalidData.into()),
     }
-    if end > header.bytes / PAGE
-        || file.metadata()?.len() != (8 + length).saturating_add((pages * PAGE) as u64)
-    {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    Ok(header)
-}
-
-/// The runs of pages that are not zero.
-fn runs(image: &Image) -> Vec<(usize, usize)> {
-    let zeros = [0; PAGE];
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for (index, page) in image.contents().chunks(PAGE).enumerate() {
-        if page == zeros {
-            continue;
-        }
-        match runs.last_mut() {
-            Some((first, pages)) if *first + *pages == index => *pages += 1,
-            _ => runs.push((index, 1)),
-        }
-    }
-    runs
 }
 
 /// Writes, and digests what is written.
@@ -276,22 +255,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
-        let component = ComponentDigest::of(&b"component"[..]).unwrap();
-        let key = SnapshotKey::of(&Engine::default(), &component, &[7; 32], 1 << 20);
+        let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
+        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
         let account = Account::new(&Budget::new(1 << 30));
         assert!(cache.find(&key).is_none());
 
         let mut memory = vec![0; 32 * PAGE];
         memory[PAGE..3 * PAGE].fill(1);
         memory[32 * PAGE - 1] = 2;
-        let image = Image::new(&memory).unwrap();
+        let image = Image::new(&memory, vec![PAGE..3 * PAGE, 31 * PAGE..32 * PAGE]).unwrap();
         let globals = Globals::from([("global0".to_owned(), GlobalValue::I32(-5))]);
         cache.store(&key, &image, &globals).unwrap();
 
         let found = cache.find(&key).unwrap();
         assert_eq!(*found.globals(), globals);
         let snapshot = found.restore(&account).unwrap().unwrap();
-        assert!(snapshot.image.contents() == memory);
+        assert_eq!(snapshot.image.len(), memory.len());
+        assert_eq!(snapshot.image.extents(), image.extents());
+        assert!(snapshot.image.contents() == image.contents());
         assert_eq!(snapshot.charge.bytes(), 3 * PAGE as u64);
         drop(snapshot);
 
@@ -318,13 +299,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
-        let component = ComponentDigest::of(&b"component"[..]).unwrap();
-        let key = SnapshotKey::of(&Engine::default(), &component, &[7; 32], 1 << 20);
-        let image = Image::new(&[1; 16 * PAGE]).unwrap();
+        let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
+        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
+        let image = Image::new(&[1; PAGE], vec![0..PAGE]).unwrap();
         cache.store(&key, &image, &Globals::new()).unwrap();
-        let json = br#"{"globals":{},"bytes":1099511627776,"runs":[[0,1048576]]}"#;
-        let claim = [&(json.len() as u64).to_le_bytes()[..], json].concat();
-        fs::write(cache.entry(&key).body(), claim).unwrap();
-        assert!(cache.find(&key).is_none());
+        let half = usize::MAX / 2 + 1;
+        for extents in [vec![0..4 << 30], vec![0..half, 0..half], vec![0..half; 3]] {
+            let header = Header {
+                globals: Globals::new(),
+                bytes: usize::MAX,
+                extents,
+            };
+            let json = serde_json::to_vec(&header).unwrap();
+            let claim = [&(json.len() as u64).to_le_bytes()[..], &json].concat();
+            fs::write(cache.entry(&key).body(), claim).unwrap();
+            assert!(cache.find(&key).is_none());
+        }
     }
 }

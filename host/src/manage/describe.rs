@@ -28,7 +28,7 @@ struct ReadyBody<'a> {
     hook_microseconds: HookMicros,
     /// What the model holds of the memory budget beside code: the next, and what the host keeps.
     memory_bytes: u64,
-    /// Linear memories and tables of all cells.
+    /// Linear memories and tables of all cells, and the snapshot.
     linear_memory_bytes: u64,
     cells: usize,
     idle_cells: usize,
@@ -93,6 +93,11 @@ fn ready(model: &Arc<Model>) -> Reply {
     let usage = loaded.cells.usage();
     let code = loaded.cells.code();
     let isolation = loaded.cells.isolation();
+    // Of a snapshot's idle cells there is only the memory.
+    let live = match isolation.snapshot {
+        true => usage.cells - usage.idle,
+        false => usage.cells,
+    };
     let origin = model.origin.as_ref();
     let since_1970 = model.loaded_at.duration_since(UNIX_EPOCH);
     let body = ReadyBody {
@@ -110,7 +115,7 @@ fn ready(model: &Arc<Model>) -> Reply {
         memory_bytes: usage.bytes,
         linear_memory_bytes: usage
             .bytes
-            .saturating_sub(MODEL_BYTES + usage.cells as u64 * CELL_BYTES),
+            .saturating_sub(MODEL_BYTES + live as u64 * CELL_BYTES),
         cells: usage.cells,
         idle_cells: usage.idle,
         isolation: isolation.isolation,

@@ -138,7 +138,7 @@ impl ArtifactCache {
             size: written,
             sha256: hex(&sha256.finalize()),
         })?;
-        let seal = write_unnamed(&seal, &self.scratch)?;
+        let seal = write_unnamed(seal.as_slice(), &self.scratch)?;
         let entry = self.entry(key);
         room.keep(&entry, || entry.put(file, seal))?;
         Ok(opened)

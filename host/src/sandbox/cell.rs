@@ -19,6 +19,7 @@ use wasmtime::component::Instance;
 
 use super::fault::{CellError, HookFault};
 use super::guest_log::GuestLog;
+use super::lanes::LongMark;
 use super::limits::{CellLimits, LimitKind};
 use super::memory::giving;
 use super::snapshot::{FreezeError, Frozen, Snapshot};
@@ -116,15 +117,32 @@ impl Cell {
         Err(fail(sandbox, spec, &log, failed(fault)))
     }
 
-    /// What `model_fn` left in a cell that [`Cell::start`] made, which other cells can start from.
-    ///
-    /// # Errors
-    ///
-    /// Why that cannot be frozen. The cell can be used all the same.
-    pub async fn freeze(&mut self, spec: &CellSpec) -> Result<Snapshot, FreezeError> {
-        let thawed = || FreezeError::Unfit("model_fn did not run in this cell".into());
-        let instance = self.started.ok_or_else(thawed)?;
-        Snapshot::take(&mut self.store, &instance, &spec.account).await
+    /// What `model_fn` left in a cell that [`Cell::start`] made, which other cells can start from; and
+    /// the cell, if it can still be used.
+    pub async fn freeze(
+        mut self,
+        spec: &CellSpec,
+    ) -> (Option<Self>, Result<Snapshot, FreezeError>) {
+        let Some(instance) = self.started else {
+            let thawed = "model_fn did not run in this cell";
+            return (Some(self), Err(FreezeError::Unfit(thawed.into())));
+        };
+        // Its memory knows them by number, and another instance would not have them.
+        let handles = self.store.data_mut().handles();
+        if handles > 0 {
+            let reason = format!(
+                "model_fn left {handles} files, streams or timers open: close them, or build the \
+                 model with Modelcell's guest SDK, which closes those of the standard library"
+            );
+            return (Some(self), Err(FreezeError::Unfit(reason)));
+        }
+        // The memory is passed as one list.
+        self.store.set_hostcall_fuel(usize::MAX);
+        let snapshot = Snapshot::take(&mut self.store, &instance, &spec.account).await;
+        self.store.set_hostcall_fuel(spec.transfer_limit);
+        // A trap in between is the end of the instance.
+        let usable = snapshot.is_ok() || matches!(snapshot, Err(FreezeError::Kernel(_)));
+        (usable.then_some(self), snapshot)
     }
 
     /// Makes a cell in the state that `model_fn` left, and says whether its memory was warm.
@@ -140,12 +158,12 @@ impl Cell {
     ) -> Result<(Self, bool), CellError> {
         let hook = Hook::InputFn;
         let failed = |fault| CellError { hook, fault };
-        let slot = frozen.slots.take();
-        let (slot, warm) = slot.map_err(|error| failed(error.into()))?;
         let charge = spec
             .account
             .charge(CELL_BYTES)
             .map_err(|no_room| failed(HookFault::NoRoom(no_room)))?;
+        let slot = frozen.slots.take();
+        let (slot, warm) = slot.map_err(|error| failed(error.into()))?;
         let limits = CellLimits::new(spec.memory_limit, spec.transfer_limit, charge)
             .with_snapshot(frozen.slots.image().len());
         let log = GuestLog::new(spec.model.clone(), spec.log_limit);
@@ -194,6 +212,7 @@ impl Cell {
         self.store.data_mut().limits.take_refused();
         // The last deadline may be long past, which would make the guest yield at once.
         self.store.set_epoch_deadline(1);
+        self.store.data().long.clear();
         let fault = match self.run_hooks(spec, request, deadline).await {
             Ok(Ok(Ok(invocation))) => {
                 finish(sandbox, &self.log);
@@ -201,7 +220,7 @@ impl Cell {
             }
             Ok(Ok(Err(error))) => HookFault::of_returned(&mut self.store, error),
             Ok(Err(error)) => HookFault::of_call(&mut self.store, &error),
-            Err(TimeIsUp) => HookFault::Deadline,
+            Err(fault) => fault,
         };
         let hook = self.hook;
         Err(fail(sandbox, spec, &self.log, CellError { hook, fault }))
@@ -210,6 +229,11 @@ impl Cell {
     /// Whether `model_fn` ran in it, and not in a cell that it was thawed from.
     pub fn was_started(&self) -> bool {
         self.started.is_some()
+    }
+
+    /// Set while a call goes on for longer than a tick.
+    pub(super) fn long_mark(&self) -> LongMark {
+        self.store.data().long.clone()
     }
 
     /// Bytes that the cell holds of the memory budget.
@@ -222,7 +246,7 @@ impl Cell {
         spec: &CellSpec,
         request: &Request,
         deadline: Instant,
-    ) -> Result<wasmtime::Result<Result<Invocation, GuestError>>, TimeIsUp> {
+    ) -> Result<wasmtime::Result<Result<Invocation, GuestError>>, HookFault> {
         let hooks = self.guest.modelcell_inference_hooks();
         let store = &mut self.store;
         let mut times = HookTimes::default();
@@ -254,9 +278,6 @@ impl Cell {
     }
 }
 
-/// A hook's or the request's deadline passed.
-struct TimeIsUp;
-
 /// Measures the hooks of a request and ends them at their deadlines.
 struct HookClock {
     hook_timeout: Duration,
@@ -279,9 +300,13 @@ impl HookClock {
         &mut self,
         hook: impl Future<Output = T>,
         time: &mut Duration,
-    ) -> Result<T, TimeIsUp> {
-        let deadline = self.deadline.min(self.now + self.hook_timeout);
-        let answer = timeout_at(deadline, hook).await.map_err(|_| TimeIsUp)?;
+    ) -> Result<T, HookFault> {
+        let end = self.now + self.hook_timeout;
+        let answer = timeout_at(self.deadline.min(end), hook).await;
+        let answer = answer.map_err(|_| match end < self.deadline {
+            true => HookFault::HookDeadline(self.hook_timeout),
+            false => HookFault::Deadline,
+        })?;
         let end = Instant::now();
         *time = end - self.now;
         self.now = end;

@@ -1,5 +1,7 @@
 //! Why a cell gave no result, and what callers, authors and the log are told of it.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
@@ -44,9 +46,12 @@ pub enum HookFault {
     /// The host itself has no memory or address space left for the cell.
     #[error("could not run: the host is out of memory or of mappings (vm.max_map_count)")]
     HostOutOfMemory,
-    /// The deadline passed.
+    /// The request's, or the load's, deadline passed.
     #[error("did not finish in time")]
     Deadline,
+    /// The hook took longer than one hook may.
+    #[error("did not finish within {} (--hook-timeout)", humantime::format_duration(*.0))]
+    HookDeadline(Duration),
     /// The host could not make the cell.
     #[error("could not start: {0}")]
     Start(String),
@@ -66,7 +71,7 @@ impl HookFault {
     pub fn limit(&self) -> Option<LimitKind> {
         match self {
             Self::Limit(breach) => Some(breach.kind),
-            Self::Deadline => Some(LimitKind::Time),
+            Self::Deadline | Self::HookDeadline(_) => Some(LimitKind::Time),
             _ => None,
         }
     }

@@ -30,9 +30,10 @@ const TABLES: usize = 64;
 /// addresses, whatever it holds.
 const MEMORIES: usize = 8;
 
-/// Handles of the host that a guest may hold at a time (open files, streams, timers). An open file is
-/// one of the host's too, of which it has a few thousand for all cells and connections.
-pub(super) const HANDLES: usize = 256;
+/// Handles of the host that a guest may hold at a time (open files, streams, timers, listings of
+/// directories). An open file is one of the host's too, of which it has a few thousand for all cells
+/// and connections; a listing holds the names of all files.
+pub(super) const HANDLES: usize = 64;
 
 /// Handles of the guest's own resources that a cell may hold at a time. Each request needs two.
 pub(super) const RESOURCES: usize = 4096;
@@ -253,6 +254,8 @@ impl ResourceLimiter for CellLimits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // What was granted before, was given.
+        self.granted = 0;
         // wasmtime asks before it looks at the memory's own maximum.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
@@ -277,8 +280,11 @@ impl ResourceLimiter for CellLimits {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current);
         let total = self.table_entries.saturating_add(more);
         if total > TABLE_ENTRIES {

@@ -18,6 +18,6 @@ mod slots;
 mod stacks;
 
 pub use creator::{CellMemories, NO_MEMORY, giving};
-pub use image::{Image, PAGE};
+pub use image::{Extent, Image, PAGE, extents_of};
 pub use slots::{GUARD, RESERVED, SlotError, Slots};
 pub use stacks::Stacks;

@@ -89,26 +89,35 @@ impl Places {
 
     /// Whose turn it is. If nobody waits, the place becomes free.
     fn next(&self) -> Option<oneshot::Sender<Place>> {
-        let mut state = self.lock();
-        let Some(model) = state.turns.pop_front() else {
-            state.free += 1;
-            return None;
-        };
-        let Some(queue) = state.waiting.get_mut(&model) else {
-            state.free += 1;
-            return None;
-        };
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            state.waiting.remove(&model);
-        } else {
-            state.turns.push_back(model);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        while let Some(model) = state.turns.pop_front() {
+            if let Some(next) = state.next_of(model) {
+                return Some(next);
+            }
         }
-        next
+        state.free += 1;
+        None
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Who of a model is next. The model's turn comes again after those of the others.
+    fn next_of(&mut self, model: ModelId) -> Option<oneshot::Sender<Place>> {
+        let queue = self.waiting.get_mut(&model)?;
+        // Those who gave up the wait have no turn.
+        queue.retain(|waiting| !waiting.is_closed());
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&model);
+        } else {
+            self.turns.push_back(model);
+        }
+        next
     }
 }
 

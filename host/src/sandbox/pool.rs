@@ -18,13 +18,14 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::cell::{Cell, CellSpec, Invocation};
+use super::cell::{Cell, CellSpec};
 use super::fault::{CellError, HookFault};
+use super::lease::{Lease, closing};
 use super::places::{ModelId, Place};
 use super::snapshot::Frozen;
-use super::{CellCode, Isolation, Outcome, Sandbox};
+use super::{CellCode, Isolation, Outcome, Sandbox, lanes};
 use crate::budget::NoRoom;
-use crate::hooks::{Hook, Request};
+use crate::hooks::Hook;
 
 /// Requests that may wait for a cell of one model. When a cold model is ready, all that waited for it
 /// come at once. What their bodies hold is bounded by `--request-memory`.
@@ -97,20 +98,21 @@ pub enum LeaseError {
 }
 
 impl CellPool {
-    /// A pool with its first cell, in which `model_fn` ran.
+    /// A pool with its first cell, in which `model_fn` ran, if it can still be used; each further one
+    /// will hold `cell_bytes`.
     pub fn started(
         sandbox: Arc<Sandbox>,
         code: Arc<CellCode>,
         spec: CellSpec,
         max_cells: usize,
         isolation: Isolation,
-        first: Cell,
+        (first, cell_bytes): (Option<Cell>, u64),
     ) -> Arc<Self> {
         let source = match isolation {
             Isolation::Request => Source::Once(code, None),
             Isolation::Model => Source::Reused(code, None),
         };
-        Self::new(sandbox, source, spec, max_cells, Some(first))
+        Self::new(sandbox, source, spec, max_cells, (first, cell_bytes))
     }
 
     /// A pool whose cells start from a snapshot.
@@ -121,7 +123,7 @@ impl CellPool {
         max_cells: usize,
     ) -> Arc<Self> {
         let source = Source::Frozen(Arc::new(frozen));
-        Self::new(sandbox, source, spec, max_cells, None)
+        Self::new(sandbox, source, spec, max_cells, (None, 0))
     }
 
     fn new(
@@ -129,14 +131,14 @@ impl CellPool {
         source: Source,
         spec: CellSpec,
         max_cells: usize,
-        first: Option<Cell>,
+        (first, cell_bytes): (Option<Cell>, u64),
     ) -> Arc<Self> {
         Arc::new(Self {
             model: sandbox.places().new_model(),
             sandbox,
             spec,
             source: RwLock::new(source),
-            cell_bytes: first.as_ref().map_or(0, Cell::charged),
+            cell_bytes,
             idle: Mutex::new(first.into_iter().collect()),
             leased: AtomicUsize::new(0),
             max_cells,
@@ -230,13 +232,7 @@ impl CellPool {
         let (cell, outcome) = self.cell(deadline, until).await?;
         let outcome = if waits { Outcome::Waited } else { outcome };
         self.sandbox.outcomes().count(outcome);
-        Ok(Lease {
-            cell,
-            _counted: Leased::count(self),
-            pool: self.clone(),
-            _place: place,
-            _permit: permit,
-        })
+        Ok(Lease::new(cell, self.clone(), (place, permit)))
     }
 
     /// A cell for somebody who has a permit and a place.
@@ -286,8 +282,13 @@ impl CellPool {
                 });
             }
         }
-        let cell = Cell::start(&self.sandbox, &code, &self.spec, deadline).await?;
-        Ok((cell, Outcome::Made))
+        // Seldom short.
+        let (sandbox, spec) = (self.sandbox.clone(), self.spec.clone());
+        let start = async move { Cell::start(&sandbox, &code, &spec, deadline).await };
+        match lanes::on(self.sandbox.long(), start).await {
+            Some(cell) => Ok((cell?, Outcome::Made)),
+            None => Err(closing(Hook::ModelFn)),
+        }
     }
 
     async fn wait(&self, until: Instant) -> Result<(OwnedSemaphorePermit, Place), LeaseError> {
@@ -359,6 +360,27 @@ impl CellPool {
         idle.saturating_sub(keep)
     }
 
+    pub(super) fn spec(&self) -> &CellSpec {
+        &self.spec
+    }
+
+    pub(super) fn sandbox(&self) -> &Arc<Sandbox> {
+        &self.sandbox
+    }
+
+    /// The number of cells that are lent out.
+    pub(super) fn leased(&self) -> &AtomicUsize {
+        &self.leased
+    }
+
+    /// Takes a cell back, if cells are reused.
+    pub(super) fn take_back(&self, cell: Cell) {
+        let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
+        if let Source::Reused(..) = *source {
+            self.lock().push(cell);
+        }
+    }
+
     fn idle(&self) -> usize {
         match self.source() {
             Source::Frozen(frozen) => frozen.slots.idle(),
@@ -378,55 +400,5 @@ impl CellPool {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Cell>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A cell, lent for one request.
-pub struct Lease {
-    cell: Cell,
-    _counted: Leased,
-    pool: Arc<CellPool>,
-    // After `cell`, so that a dropped cell's memory is free before another one may be made.
-    _place: Place,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Lease {
-    /// Serves one request. The cell's end is that of its memory, but for a reused one that can serve
-    /// another request.
-    pub async fn invoke(
-        mut self,
-        request: &Request,
-        deadline: Instant,
-    ) -> Result<Invocation, CellError> {
-        let pool = &self.pool;
-        let result = self
-            .cell
-            .invoke(&pool.sandbox, &pool.spec, request, deadline)
-            .await;
-        let usable = result.as_ref().err().is_none_or(CellError::cell_is_usable);
-        if usable && self.cell.was_started() {
-            let source = pool.source.read().unwrap_or_else(PoisonError::into_inner);
-            if let Source::Reused(..) = *source {
-                pool.lock().push(self.cell);
-            }
-        }
-        result
-    }
-}
-
-/// Counts a cell as lent out, as long as it lives.
-struct Leased(Arc<CellPool>);
-
-impl Leased {
-    fn count(pool: &Arc<CellPool>) -> Self {
-        pool.leased.fetch_add(1, Ordering::Relaxed);
-        Self(pool.clone())
-    }
-}
-
-impl Drop for Leased {
-    fn drop(&mut self) {
-        self.0.leased.fetch_sub(1, Ordering::Relaxed);
     }
 }

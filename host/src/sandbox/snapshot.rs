@@ -7,6 +7,7 @@
 //! pointer, which is always where it was in the beginning.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,8 @@ use wasmtime::{AsContextMut, Store};
 
 use super::CellCode;
 use super::fault::CellError;
-use super::memory::{Image, Slots};
+use super::limits::Refusal;
+use super::memory::{Image, Slots, extents_of};
 use super::state::CellState;
 use crate::budget::{Account, Charge, NoRoom};
 use crate::hooks::Hook;
@@ -62,6 +64,17 @@ pub enum FreezeError {
     /// The memory budget has no room for the image.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// The kernel has no memory, or no file, for the image.
+    #[error("the host cannot keep its state: {0}")]
+    Kernel(io::Error),
+}
+
+/// Why an accessor gave nothing: mostly because the memory cannot grow by a page.
+fn unreadable(store: &mut Store<CellState>, error: &wasmtime::Error) -> FreezeError {
+    match store.data_mut().limits.take_refused() {
+        Some(Refusal::NoRoom(no_room)) => FreezeError::NoRoom(no_room),
+        _ => FreezeError::Unfit(format!("its state cannot be read: {error:#}")),
+    }
 }
 
 /// A snapshot that cells can be made of.
@@ -105,20 +118,11 @@ impl Snapshot {
         instance: &Instance,
         account: &Arc<Account>,
     ) -> Result<Self, FreezeError> {
-        // The memory knows them by number, and another instance would not have them.
-        let handles = store.data_mut().handles();
-        if handles > 0 {
-            return Err(FreezeError::Unfit(format!(
-                "model_fn left {handles} files, streams or timers open: close them, or build the \
-                 model with Modelcell's guest SDK, which closes those of the standard library"
-            )));
-        }
         store.data_mut().limits.allow_more(ACCESSOR_BYTES);
         store.set_epoch_deadline(1);
-        let unreadable = |error| FreezeError::Unfit(format!("its state cannot be read: {error:#}"));
         let mut globals = Globals::new();
         let mut memory = None;
-        for (name, ty) in accessors(store, instance).map_err(unreadable)? {
+        for (name, ty) in accessors(store, instance).map_err(|error| unreadable(store, &error))? {
             let value = match ty {
                 Type::S32 => call::<i32>(store, instance, &name)
                     .await
@@ -138,17 +142,17 @@ impl Snapshot {
                     continue;
                 }
             };
-            globals.insert(name, value.map_err(unreadable)?);
+            let value = value.map_err(|error| unreadable(store, &error))?;
+            globals.insert(name, value);
         }
         let memory = memory.ok_or_else(|| FreezeError::Unfit("it has no memory".into()))?;
         let memory = call::<WasmList<u8>>(store, instance, &memory).await;
-        let memory = memory.map_err(unreadable)?;
+        let memory = memory.map_err(|error| unreadable(store, &error))?;
         let memory = memory.as_le_slice(&*store);
-        let mut charge = account.charge(memory.len() as u64)?;
-        let image = Image::new(memory);
-        let image = image.map_err(|error| unreadable(error.into()))?;
-        let held = image.held().unwrap_or(image.len() as u64);
-        charge.shrink(charge.bytes().saturating_sub(held));
+        let extents = extents_of(memory);
+        let held: usize = extents.iter().map(ExactSizeIterator::len).sum();
+        let charge = account.charge(held as u64)?;
+        let image = Image::new(memory, extents).map_err(FreezeError::Kernel)?;
         Ok(Self {
             image: Arc::new(image),
             charge,

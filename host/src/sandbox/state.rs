@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::io::retry_on_intr;
 use rustix::rand::{GetRandomFlags, getrandom};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
@@ -20,6 +21,7 @@ use wasmtime_wasi::{
 use super::Sandbox;
 use super::cell::CellSpec;
 use super::guest_log::{GuestLog, Stream};
+use super::lanes::LongMark;
 use super::limits::{CellLimits, HANDLES, RESOURCES};
 use crate::hooks;
 
@@ -35,6 +37,8 @@ pub(super) struct CellState {
     model_dir: Arc<Path>,
     log: GuestLog,
     pub(super) limits: CellLimits,
+    /// The call that runs has gone on for a tick.
+    pub(super) long: LongMark,
 }
 
 impl CellState {
@@ -117,7 +121,7 @@ impl random::random::Host for CellState {
 fn random_bytes(bytes: &mut [u8]) -> wasmtime::Result<()> {
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        filled += getrandom(rest, GetRandomFlags::empty())?;
+        filled += retry_on_intr(|| getrandom(&mut *rest, GetRandomFlags::empty()))?;
     }
     Ok(())
 }
@@ -160,6 +164,7 @@ pub(super) fn new_store(
         model_dir: spec.model_dir.clone(),
         log: log.clone(),
         limits,
+        long: LongMark::default(),
     };
     let mut store = Store::new(sandbox.engine(), state);
     store.limiter(|state| &mut state.limits);
@@ -168,7 +173,8 @@ pub(super) fn new_store(
     store.set_epoch_deadline(1);
     // tokio's own yield lets sockets and timers be looked at before the guest goes on; a plain
     // wake-up would put the guest back in the queue ahead of them.
-    store.epoch_deadline_callback(|_| {
+    store.epoch_deadline_callback(|context| {
+        context.data().long.set();
         Ok(UpdateDeadline::YieldCustom(
             1,
             Box::pin(tokio::task::yield_now()),

@@ -3,7 +3,7 @@
 //! the seal says (a digest) tells whether the file is the one that was sealed.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -84,9 +84,10 @@ impl Sealed {
 /// # Errors
 ///
 /// If it cannot be written.
-pub fn write_unnamed(bytes: &[u8], scratch: &Path) -> io::Result<NamedTempFile> {
+pub fn write_unnamed(mut content: impl Read, scratch: &Path) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(scratch)?;
-    file.write_all(bytes)?;
+    // To the file itself, so that from one file to another the kernel copies.
+    io::copy(&mut content, file.as_file_mut())?;
     Ok(file)
 }
 

@@ -1,12 +1,13 @@
 //! Components that are too much, or no components any more, and compiled code that somebody changed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use modelcell_tests::artifact::{artifact, guest, misbehave};
-use modelcell_tests::bystander::{unharmed, with_good};
-use modelcell_tests::component::{component, wat, wat_text};
-use modelcell_tests::eventually;
+use modelcell_tests::artifact::{artifact, guest, misbehave_reused};
+use modelcell_tests::bystander::{GOOD, unharmed, with_good};
+use modelcell_tests::component::{component, wat_text};
+use modelcell_tests::manage::until_frozen;
+use modelcell_tests::{eventually, files_in};
 
 use super::{BAD, ENDED, INVALID, MEMORY, cannot_be_loaded, text_artifact};
 
@@ -53,7 +54,6 @@ fn instances_in_instances(times: usize) -> String {
 /// A kilobyte that stands for a billion instances, and a megabyte of which each byte counts for all
 /// that follow.
 #[test]
-#[ignore = "the host's own process compiles, and runs out of memory"]
 fn components_that_compile_without_end() {
     let server = with_good(&[
         ("billions.tar.gz", sound_with(&instances_in_instances(9))),
@@ -110,7 +110,7 @@ fn components_that_ask_for_too_much() {
             "nested components",
             artifact(&nested_components(5000), &[]),
             INVALID,
-            "does not export",
+            "levels of nesting",
         ),
         ("20 memories", sound_with(&memory(20)), ENDED, "memor"),
         ("a large table", sound_with(table), ENDED, "table"),
@@ -194,16 +194,12 @@ fn components_cut_flipped_and_random() {
     );
 }
 
-/// The files of a directory of compiled code with this ending, in order.
-fn files(code: &Path, ending: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(code)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries
-        .filter(|path| path.to_string_lossy().ends_with(ending))
-        .collect();
-    files.sort();
-    files
+/// An artifact whose cells are reused.
+fn reused(text: &str) -> Vec<u8> {
+    artifact(
+        &component(text),
+        &[("modelcell.toml", b"isolation = 'model'")],
+    )
 }
 
 /// While the server runs and has other code of the same directory in use.
@@ -211,12 +207,18 @@ fn files(code: &Path, ending: &str) -> Vec<PathBuf> {
 fn compiled_code_that_was_tampered_with() {
     let cache = tempfile::tempdir().unwrap();
     let code = cache.path().join("code");
-    let models = [(BAD, misbehave().to_vec()), ("sound.tar.gz", wat("sound"))];
+    // Components that are compiled in one form only.
+    let models = [
+        (BAD, misbehave_reused("ok")),
+        ("sound.tar.gz", reused(&wat_text("sound"))),
+    ];
     let server = with_good(&models).cache(cache.path()).start();
-    server.invoke("good.tar.gz", "5.1,3.5,1.4,0.2");
-    let good = files(&code, "");
+    server.invoke(GOOD, "5.1,3.5,1.4,0.2");
+    until_frozen(&server, GOOD);
+    let code_files = || [files_in(&code, ".cwasm"), files_in(&code, ".sha256")].concat();
+    let good = code_files();
     server.invoke("sound.tar.gz", "").ok();
-    let ours: Vec<_> = files(&code, "")
+    let ours: Vec<_> = code_files()
         .into_iter()
         .filter(|file| !good.contains(file))
         .collect();
@@ -224,7 +226,7 @@ fn compiled_code_that_was_tampered_with() {
         panic!("{ours:?}")
     };
     server.invoke(BAD, "").ok();
-    let others: Vec<_> = files(&code, "")
+    let others: Vec<_> = code_files()
         .into_iter()
         .filter(|file| !good.contains(file) && !ours.contains(file))
         .collect();

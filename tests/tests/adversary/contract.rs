@@ -32,7 +32,7 @@ fn handles_that_are_not_the_guests_own() {
                 "handles without end",
                 "5",
                 ENDED,
-                &["input_fn", "handle limit"],
+                &["input_fn", "4096 handles"],
             ),
             (
                 "an input for a prediction",

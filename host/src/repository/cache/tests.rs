@@ -2,12 +2,13 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::load::compiler::CompileOptions;
 use crate::workspace::Workspace;
 
 const BUDGET: u64 = 1 << 20;
 
 fn open(dir: &Path) -> Workspace {
-    Workspace::open(dir, Some(BUDGET)).unwrap()
+    Workspace::open(dir, Some(BUDGET), &CompileOptions::default()).unwrap()
 }
 
 fn key(name: &str) -> CacheKey {

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::load::compiler::CompileOptions;
 use crate::workspace::Workspace;
 
 const FOO: &str = "\"acbd18db4cc2f85cedef654fccc4a4d8\"";
@@ -64,7 +65,8 @@ impl Scripted {
         let requests = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(play(listener, answers, requests.clone()));
         let dir = tempfile::tempdir().unwrap();
-        let workspace = Workspace::open(dir.path(), Some(1 << 20)).unwrap();
+        let workspace =
+            Workspace::open(dir.path(), Some(1 << 20), &CompileOptions::default()).unwrap();
         let options = RepositoryOptions {
             location: "s3://bucket/a/".parse().unwrap(),
             s3_endpoint: Some(endpoint.clone()),

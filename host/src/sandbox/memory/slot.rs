@@ -70,17 +70,23 @@ impl Slot {
             image,
         };
         if let Some(image) = &slot.image {
-            // SAFETY: replaces pages of the slot's own range, which nobody uses yet.
-            unsafe {
-                mmap(
-                    slot.base().cast(),
-                    image.len(),
-                    ProtFlags::READ | ProtFlags::WRITE,
-                    MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
-                    image.file(),
-                    0,
-                )
-            }?;
+            slot.protect(0..size, MprotectFlags::READ | MprotectFlags::WRITE)?;
+            let mut offset = 0;
+            for extent in image.extents() {
+                // SAFETY: replaces pages of the slot's own range, which nobody uses yet; extents are
+                // within the image's length, which is within what is reserved.
+                unsafe {
+                    mmap(
+                        slot.at(extent.start),
+                        extent.len(),
+                        ProtFlags::READ | ProtFlags::WRITE,
+                        MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
+                        image.file(),
+                        offset,
+                    )
+                }?;
+                offset += extent.len() as u64;
+            }
         }
         Ok(slot)
     }
@@ -132,7 +138,7 @@ impl Slot {
             self.size = first;
         }
         let clean = self.restore_written();
-        // Pages of the image are mapped anew from it when they are touched.
+        // Pages of the image are mapped anew from it when they are touched, others are zero again.
         self.discard(clean..first)
     }
 
@@ -144,22 +150,21 @@ impl Slot {
         };
         let base = self.base();
         let start = base as usize;
-        let contents = image.contents();
-        let end = pagemap::scan(start..start + contents.len(), KEPT_BYTES / PAGE, |dirty| {
-            let (from, to) = (dirty.start - start, dirty.end - start);
-            if let Some(original) = contents.get(from..to) {
-                // SAFETY: within the memory, whose first `contents.len()` bytes are accessible, and
-                // which nobody uses: the instance that had it is gone.
+        let end = pagemap::scan(start..start + image.len(), KEPT_BYTES / PAGE, |dirty| {
+            for address in dirty.step_by(PAGE) {
+                let offset = address - start;
+                let page = base.wrapping_add(offset);
+                // SAFETY: the page is within the memory, whose first `image.len()` bytes are accessible,
+                // and which nobody uses: the instance that had it is gone.
                 unsafe {
-                    std::ptr::copy_nonoverlapping(
-                        original.as_ptr(),
-                        base.add(from),
-                        original.len(),
-                    );
+                    match image.page(offset) {
+                        Some(original) => page.copy_from_nonoverlapping(original.as_ptr(), PAGE),
+                        None => page.write_bytes(0, PAGE),
+                    }
                 }
             }
         });
-        end.map_or(0, |end| end.saturating_sub(start).min(contents.len()))
+        end.map_or(0, |end| end.saturating_sub(start).min(image.len()))
     }
 
     /// Gives the pages of `range`, bytes of the memory, back to the kernel.
@@ -172,7 +177,7 @@ impl Slot {
         Ok(())
     }
 
-    fn protect(&mut self, range: Range<usize>, access: MprotectFlags) -> io::Result<()> {
+    fn protect(&self, range: Range<usize>, access: MprotectFlags) -> io::Result<()> {
         if range.is_empty() {
             return Ok(());
         }
@@ -195,6 +200,9 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::super::image::extents_of;
     use super::*;
 
     const GUARD: usize = 16 * PAGE;
@@ -205,24 +213,22 @@ mod tests {
         unsafe { std::slice::from_raw_parts_mut(slot.base(), slot.size()) }
     }
 
-    fn image(pages: usize) -> Arc<Image> {
+    /// An image with pages of zeros between others, and two longer stretches of zeros.
+    fn image(pages: usize) -> (Arc<Image>, Vec<u8>) {
+        let zero = |page: usize| page.is_multiple_of(3) || page % 100 > 60;
         let bytes: Vec<u8> = (0..pages * PAGE)
-            .map(|i| {
-                if i / PAGE % 3 == 0 {
-                    0
-                } else {
-                    (i % 251) as u8
-                }
-            })
+            .map(|i| if zero(i / PAGE) { 0 } else { (i % 251) as u8 })
             .collect();
-        Arc::new(Image::new(&bytes).unwrap())
+        let image = Image::new(&bytes, extents_of(&bytes)).unwrap();
+        (Arc::new(image), bytes)
     }
 
     #[test]
     fn a_slot_is_as_its_image_after_any_writes() {
-        let image = image(200);
+        let (image, contents) = image(200);
+        assert!(image.extents().len() > 1 && image.held() < image.len());
         let mut slot = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
-        assert!(*memory(&slot) == *image.contents());
+        assert!(*memory(&slot) == *contents);
         // One page, few pages, more pages than are kept, every byte, and growth.
         for (round, step) in [200, 20, 3, 1, 1].into_iter().enumerate() {
             for page in (0..200).step_by(step) {
@@ -236,18 +242,21 @@ mod tests {
             }
             slot.reset().unwrap();
             assert_eq!(slot.size(), image.len());
-            assert!(*memory(&slot) == *image.contents(), "round {round}");
+            assert!(*memory(&slot) == *contents, "round {round}");
         }
-        assert!(*memory(&slot) == *image.contents());
+        assert!(*memory(&slot) == *contents);
+        // Not even reading all of it made the image larger.
+        let blocks = image.file().metadata().unwrap().blocks();
+        assert_eq!(blocks * 512, image.held() as u64);
     }
 
     #[test]
     fn two_slots_of_an_image_do_not_see_each_other() {
-        let image = image(10);
+        let (image, contents) = image(10);
         let one = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
         let two = Slot::map(Some(image.clone()), RESERVED, GUARD).unwrap();
         memory(&one).fill(1);
-        assert!(*memory(&two) == *image.contents());
+        assert!(*memory(&two) == *contents);
     }
 
     #[test]

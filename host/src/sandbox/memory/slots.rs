@@ -64,9 +64,8 @@ impl Slots {
     ///
     /// If there is no room for it.
     pub fn warm_up(&self) -> Result<(), SlotError> {
-        let charge = self.account.charge(self.idle_bytes())?;
-        let slot = Slot::map(Some(self.image.clone()), RESERVED, GUARD)?;
-        self.lock().push(Charged { slot, charge });
+        let made = self.make(self.idle_bytes())?;
+        self.lock().push(made);
         Ok(())
     }
 
@@ -79,7 +78,8 @@ impl Slots {
         // The last one that came back, whose pages are still in the processor's caches.
         let idle = self.lock().pop();
         let Some(mut charged) = idle else {
-            return Ok((self.lent(self.make()?), false));
+            let made = self.make(self.image.len() as u64)?;
+            return Ok((self.lent(made), false));
         };
         match charged.charge.grow(self.extra()) {
             Ok(()) => Ok((self.lent(charged), true)),
@@ -90,8 +90,8 @@ impl Slots {
         }
     }
 
-    fn make(&self) -> Result<Charged, SlotError> {
-        let charge = self.account.charge(self.image.len() as u64)?;
+    fn make(&self, bytes: u64) -> Result<Charged, SlotError> {
+        let charge = self.account.charge(bytes)?;
         let slot = Slot::map(Some(self.image.clone()), RESERVED, GUARD)?;
         Ok(Charged { slot, charge })
     }
