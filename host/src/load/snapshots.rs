@@ -301,10 +301,10 @@ mod tests {
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
         let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
         let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
-        let image = Image::new(&[1; PAGE], vec![0..PAGE]).unwrap();
+        let image = Image::new(&[1; 2 * PAGE], vec![0..PAGE, PAGE..2 * PAGE]).unwrap();
         cache.store(&key, &image, &Globals::new()).unwrap();
         let half = usize::MAX / 2 + 1;
-        for extents in [vec![0..4 << 30], vec![0..half, 0..half], vec![0..half; 3]] {
+        for extents in [vec![0..1 << 30; 4], vec![0..half; 2], vec![0..half; 3]] {
             let header = Header {
                 globals: Globals::new(),
                 bytes: usize::MAX,
