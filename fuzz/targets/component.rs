@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use modelcell::budget::Budget;
 use modelcell::load::compile::check_kind;
+use modelcell::load::complexity::{self, ComplexityError, ComponentLimits};
 use modelcell::load::rewrite::Rewrite;
 use modelcell::sandbox::{ACCESS, GlobalValue, Globals, Sandbox};
 use modelcell_fuzz::{Capped, catching, check_line, mutate_sections};
@@ -41,6 +42,10 @@ fuzz_target!(|data: &[u8]| {
         return check_line(&error.to_string());
     }
     let valid = is_valid(data);
+    let simple = complexity::check(data, &ComponentLimits::default());
+    if let Err(ComplexityError::Malformed(error)) = &simple {
+        assert!(!valid, "{error}");
+    }
     let instrumented = match catching(|| Rewrite::Instrument.apply(data)) {
         Ok(instrumented) => instrumented,
         Err(error) => return check_line(&error),
@@ -59,7 +64,7 @@ fuzz_target!(|data: &[u8]| {
             "it would run or write at the start"
         );
     }
-    if is_chosen(data) {
+    if simple.is_ok() && is_chosen(data) {
         compile(data, &instrumented, frozen.as_deref());
     }
 });

@@ -2,13 +2,13 @@
 //!
 //! Nobody can tell beforehand how long a component takes to compile and how much memory, and a
 //! compiler of this size has bugs. So for each component that is compiled the host starts its own
-//! program again ([`Compiler::Process`]), as a process that bounds itself ([`child`]) and whose end,
+//! program again ([`Compiler::Process`]), as a process that bounds itself (`child`) and whose end,
 //! whatever it is, is an error of one load. Lifecycle: it is started and waited for by one blocking
-//! thread ([`process`]), which ends it when its time is over. It dies at once when nobody waits any
+//! thread (`process`), which ends it when its time is over. It dies at once when nobody waits any
 //! more ([`Wanted`] is dropped) and when the host dies.
 //!
-//! What goes over is one file in memory each way ([`job`]): the component, how to rewrite it and the
-//! functions that were compiled before ([`functions`]); the code and the functions that are new. So
+//! What goes over is one file in memory each way (`job`): the component, how to rewrite it and the
+//! functions that were compiled before (`functions`); the code and the functions that are new. So
 //! neither side ever waits for the other to read, and code is in memory once on its way to the disk.
 
 mod child;

@@ -299,13 +299,19 @@ mod tests {
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
         let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
         let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
-        let all = std::iter::once(0..16 * PAGE).collect();
-        let image = Image::new(&[1; 16 * PAGE], all).unwrap();
+        let image = Image::new(&[1; 2 * PAGE], vec![0..PAGE, PAGE..2 * PAGE]).unwrap();
         cache.store(&key, &image, &Globals::new()).unwrap();
-        let json =
-            br#"{"globals":{},"bytes":1099511627776,"extents":[{"start":0,"end":4294967296}]}"#;
-        let claim = [&(json.len() as u64).to_le_bytes()[..], json].concat();
-        fs::write(cache.entry(&key).body(), claim).unwrap();
-        assert!(cache.find(&key).is_none());
+        let half = usize::MAX / 2 + 1;
+        for extents in [vec![0..1 << 30; 4], vec![0..half; 2], vec![0..half; 3]] {
+            let header = Header {
+                globals: Globals::new(),
+                bytes: usize::MAX,
+                extents,
+            };
+            let json = serde_json::to_vec(&header).unwrap();
+            let claim = [&(json.len() as u64).to_le_bytes()[..], &json].concat();
+            fs::write(cache.entry(&key).body(), claim).unwrap();
+            assert!(cache.find(&key).is_none());
+        }
     }
 }

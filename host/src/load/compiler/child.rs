@@ -34,7 +34,7 @@ pub struct Bounds {
     pub parent: i32,
 }
 
-/// Compiles the component on stdin; see [`super::job`] for the form. To be called first thing in the
+/// Compiles the component on stdin; see `job` for the form. To be called first thing in the
 /// process.
 ///
 /// # Errors
