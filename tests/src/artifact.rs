@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -57,6 +58,16 @@ pub fn artifact(component: &[u8], files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.gz()
 }
 
+/// The time of the first use, in seconds since 1970. It is in all artifacts, so that no test finds the
+/// snapshot of an earlier run in the cache, and `model_fn` does what it is told to.
+fn this_run() -> u64 {
+    static NOW: OnceLock<u64> = OnceLock::new();
+    *NOW.get_or_init(|| {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        since_1970.unwrap_or_default().as_secs()
+    })
+}
+
 /// A `tar` that is put together entry by entry, in ways that `tar` would not do.
 #[derive(Default)]
 pub struct Tar {
@@ -102,7 +113,7 @@ impl Tar {
         header.set_mode(0o644);
         header.set_uid(0);
         header.set_gid(0);
-        header.set_mtime(0);
+        header.set_mtime(this_run());
         header.set_size(size);
         let old = header.as_old_mut();
         let name = &name[..name.len().min(100)];
