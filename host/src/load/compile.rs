@@ -231,11 +231,9 @@ impl CodeCache {
     }
 }
 
-/// What the seal of `entry` says of its file. It is of the entry's name as well, so that one entry's
-/// files are no other's.
+/// What the seal of `entry` says of its file.
 fn digest(entry: &Sealed, mut file: impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    hasher.update(entry.key());
+    let mut hasher = entry.digest();
     io::copy(&mut file, &mut hasher)?;
     Ok(hex(&hasher.finalize()))
 }

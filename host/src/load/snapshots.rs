@@ -84,8 +84,7 @@ impl SnapshotCache {
     pub fn find(&self, key: &SnapshotKey) -> Option<CachedSnapshot> {
         let entry = self.entry(key);
         let (mut file, expected) = self.disk.find(&entry)?;
-        let mut digest = Sha256::new();
-        digest.update(entry.key());
+        let mut digest = entry.digest();
         match read_header(&mut file, &mut digest) {
             Ok(header) => Some(CachedSnapshot {
                 file,
@@ -119,7 +118,7 @@ impl SnapshotCache {
 
         let file = NamedTempFile::new_in(&self.scratch)?;
         let mut out = Digesting {
-            digest: Sha256::new_with_prefix(entry.key()),
+            digest: entry.digest(),
             inner: BufWriter::new(file),
         };
         out.write_all(&(json.len() as u64).to_le_bytes())?;

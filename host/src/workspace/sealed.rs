@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::disk::on_disk;
@@ -51,9 +52,15 @@ impl Sealed {
     }
 
     /// The name that the two files share.
-    pub fn key(&self) -> &[u8] {
+    fn key(&self) -> &[u8] {
         let stem = self.body.file_stem().unwrap_or_default();
         stem.as_encoded_bytes()
+    }
+
+    /// The beginning of the digest that the seal holds. It is of the name as well, so that one entry's
+    /// files are no other's.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::new_with_prefix(self.key())
     }
 
     /// Puts two finished files in the place of what is there.
