@@ -1,0 +1,1 @@
+//! Decision trees laid out for the machine, and the walk through them.

@@ -1,0 +1,1 @@
+//! Runtime for LightGBM models: the text files that LightGBM saves, served as they are.

@@ -1,0 +1,1 @@
+//! Runtime for ONNX models: networks, and scikit-learn pipelines converted by skl2onnx.

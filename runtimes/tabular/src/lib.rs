@@ -1,0 +1,1 @@
+//! Tables of numbers from requests, and predictions back to callers.

@@ -1,0 +1,1 @@
+//! Runtime for XGBoost models: the files that XGBoost saves, served as they are.
