@@ -42,8 +42,8 @@
 //! - [`Encode`] turns the prediction into a [`Payload`], as [`Accept`] asks; [`Json`] does both for
 //!   types of your own;
 //! - [`Error`], [`Result`] and [`Context`]: why a hook gave no result, and the HTTP status of that;
-//! - [`CleanHeap`]: an allocator for models whose `model_fn` frees much of what it allocates;
 //! - [`npy`]: arrays in files, for a model's own data; [`csv`]: rows with another delimiter;
+//! - [`CleanHeap`]: an allocator for models whose `model_fn` frees much of what it allocates;
 //! - [`testing`]: drives a model through its hooks in a unit test.
 //!
 //! What `model_fn` leaves in memory is frozen, and each request begins with a copy of it: see

@@ -301,4 +301,6 @@ fn boosting(mut lines: Lines<'_>, averaged: bool) -> String {
 }
 
 #[cfg(test)]
+mod malformed;
+#[cfg(test)]
 mod tests;

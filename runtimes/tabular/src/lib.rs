@@ -16,8 +16,14 @@ mod csv;
 mod decoder;
 mod float;
 mod json;
+mod libsvm;
+mod protobuf;
+mod record;
+mod recordio;
 mod scores;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use answers::{Answers, Style};
 pub use decoder::Decoder;
