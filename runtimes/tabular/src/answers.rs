@@ -80,6 +80,19 @@ impl Default for Answers {
 }
 
 impl Answers {
+    /// Reads the container's settings `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT` and `SAGEMAKER_BATCH`.
+    /// A runtime passes `|name| std::env::var(name).ok()`.
+    pub fn from_settings(setting: impl Fn(&str) -> Option<String>) -> Self {
+        let default = Self::default();
+        let is_on = |value: &String| !matches!(value.trim(), "" | "0" | "false" | "False");
+        Self {
+            default_accept: setting("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT")
+                .unwrap_or(default.default_accept),
+            batch: setting("SAGEMAKER_BATCH").as_ref().is_some_and(is_on),
+            ..default
+        }
+    }
+
     /// Writes plain scores: `text/csv`, `application/json`, `application/jsonlines` (an object
     /// `{"score":...}` for each row), `application/x-recordio-protobuf` (a record for each row, with
     /// the label `score`) or `application/x-npy` (a vector, or a matrix if there are several outputs).

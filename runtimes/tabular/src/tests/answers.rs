@@ -216,3 +216,27 @@ fn the_default_and_refusals() {
          application/x-recordio-protobuf or application/x-npy"
     );
 }
+
+#[test]
+fn settings() {
+    let with = |default: Option<&str>, batch: Option<&str>| {
+        Answers::from_settings(|name| {
+            match name {
+                "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" => default,
+                "SAGEMAKER_BATCH" => batch,
+                _ => None,
+            }
+            .map(str::to_owned)
+        })
+    };
+    assert_eq!(with(None, None), Answers::default());
+    assert_eq!(with(None, Some("true")), batch(multi()));
+    assert_eq!(with(None, Some("false")), multi());
+    let json = with(Some("application/json"), Some(""));
+    assert_eq!(
+        text(&json, scalars(), "application/json"),
+        "[0.25,0.1,1e-8,3.0]"
+    );
+    let payload = json.scores(scalars(), &Accept::default()).unwrap();
+    assert_eq!(payload.content_type, "application/json");
+}
