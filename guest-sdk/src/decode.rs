@@ -1,6 +1,6 @@
 //! From a request to arrays: the `input_fn` of models that write none.
 
-mod csv;
+pub(crate) mod csv;
 mod json;
 
 use ndarray::{Array1, Array2, ArrayD};
@@ -54,9 +54,9 @@ impl<T: Element> Decode for ArrayD<T> {
 
 fn tensor<T: Element>(request: &Request) -> Result<Tensor<T>> {
     let media_type = request.media_type()?;
-    let read = match media_type.as_str() {
+    let read: fn(&[u8]) -> Result<Tensor<T>> = match media_type.as_str() {
         "application/json" => json::read,
-        "text/csv" => csv::read,
+        "text/csv" => |body| csv::read(body, b','),
         "application/x-npy" => npy::read_tensor,
         other => {
             return Err(Error::unsupported_content_type(format_args!(

@@ -42,7 +42,7 @@
 //! - [`Encode`] turns the prediction into a [`Payload`], as [`Accept`] asks; [`Json`] does both for
 //!   types of your own;
 //! - [`Error`], [`Result`] and [`Context`]: why a hook gave no result, and the HTTP status of that;
-//! - [`npy`]: arrays in files, for a model's own data;
+//! - [`npy`]: arrays in files, for a model's own data; [`csv`]: rows with another delimiter;
 //! - [`testing`]: drives a model through its hooks in a unit test.
 //!
 //! What `model_fn` leaves in memory is frozen, and each request begins with a copy of it: see
@@ -51,6 +51,7 @@
 #![doc = include_str!("../SNAPSHOTS.md")]
 
 mod accept;
+pub mod csv;
 mod decode;
 mod element;
 mod encode;

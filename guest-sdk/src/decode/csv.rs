@@ -7,12 +7,14 @@ use crate::tensor::{Tensor, position};
 use crate::{Error, Result};
 
 /// Reads rows of equal length. Blank lines are skipped; spaces and quotes around a number are fine.
-pub(crate) fn read<T: Element>(body: &[u8]) -> Result<Tensor<T>> {
+///
+/// Where the delimiter is a space, several count as one.
+pub(crate) fn read<T: Element>(body: &[u8], delimiter: u8) -> Result<Tensor<T>> {
     let mut table = Table::new();
     if body.contains(&b'"') {
-        read_quoted(body, &mut table)?;
+        read_quoted(body, delimiter, &mut table)?;
     } else {
-        read_plain(body, &mut table)?;
+        read_plain(body, delimiter, &mut table)?;
     }
     Ok(Tensor {
         shape: vec![table.rows, table.columns],
@@ -22,17 +24,23 @@ pub(crate) fn read<T: Element>(body: &[u8]) -> Result<Tensor<T>> {
 
 /// Without quotes, lines and commas are all there is to CSV. Numbers are hardly ever quoted, and
 /// setting up the library's reader takes longer than reading a row.
-fn read_plain<T: Element>(body: &[u8], table: &mut Table<T>) -> Result<()> {
+fn read_plain<T: Element>(body: &[u8], delimiter: u8, table: &mut Table<T>) -> Result<()> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let lines = body.split(|&byte| byte == b'\n' || byte == b'\r');
     for line in lines.filter(|line| !line.is_empty()) {
-        table.row(line.split(|&byte| byte == b','))?;
+        let cells = line.split(|&byte| byte == delimiter);
+        if delimiter == b' ' {
+            table.row(cells.filter(|cell| !cell.is_empty()))?;
+        } else {
+            table.row(cells)?;
+        }
     }
     Ok(())
 }
 
-fn read_quoted<T: Element>(body: &[u8], table: &mut Table<T>) -> Result<()> {
+fn read_quoted<T: Element>(body: &[u8], delimiter: u8, table: &mut Table<T>) -> Result<()> {
     let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
         .from_reader(body);
@@ -41,7 +49,11 @@ fn read_quoted<T: Element>(body: &[u8], table: &mut Table<T>) -> Result<()> {
         .read_byte_record(&mut record)
         .map_err(|error| Error::invalid_input(format_args!("the body is not CSV: {error}")))?
     {
-        table.row(record.iter())?;
+        if delimiter == b' ' {
+            table.row(record.iter().filter(|cell| !cell.is_empty()))?;
+        } else {
+            table.row(record.iter())?;
+        }
     }
     Ok(())
 }
@@ -138,11 +150,11 @@ mod tests {
     use super::*;
 
     fn rows(body: &[u8]) -> Tensor<f32> {
-        read(body).unwrap()
+        read(body, b',').unwrap()
     }
 
     fn problem(body: impl AsRef<[u8]>) -> String {
-        let error = read::<f32>(body.as_ref()).unwrap_err();
+        let error = read::<f32>(body.as_ref(), b',').unwrap_err();
         assert_eq!(error.status(), 400);
         error.message().to_owned()
     }
@@ -162,6 +174,22 @@ mod tests {
         ] {
             assert_eq!(rows(body), expected, "{}", String::from_utf8_lossy(body));
         }
+    }
+
+    #[test]
+    fn other_delimiters() {
+        let expected = rows(b"1,2.5\n-3,0.4");
+        for (body, delimiter) in [
+            (&b"1;2.5\n-3; 0.4"[..], b';'),
+            (b"1\t2.5\n-3\t0.4", b'\t'),
+            (b" 1  2.5\n-3 0.4 \n", b' '),
+            (b"\"1\"  2.5\n-3 0.4", b' '),
+            (b"\"1\";2.5\n-3;0.4", b';'),
+        ] {
+            assert_eq!(read::<f32>(body, delimiter).unwrap(), expected);
+        }
+        assert!(rows(b"1,,2").data[1].is_nan());
+        assert_eq!(read::<f32>(b"1  2", b' ').unwrap().shape, [1, 2]);
     }
 
     #[test]
@@ -191,10 +219,10 @@ mod tests {
 
     #[test]
     fn integers_take_whole_numbers() {
-        let whole = read::<u64>(b"18446744073709551615,3.0").unwrap();
+        let whole = read::<u64>(b"18446744073709551615,3.0", b',').unwrap();
         assert_eq!(whole.data, [u64::MAX, 3]);
         for body in ["3.5", "-1", "", "\"\"", "nan"] {
-            let result = read::<u64>(body.as_bytes());
+            let result = read::<u64>(body.as_bytes(), b',');
             assert!(result.is_err() || result.unwrap().data.is_empty(), "{body}");
         }
     }

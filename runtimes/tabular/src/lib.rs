@@ -1,1 +1,26 @@
-//! Tables of numbers from requests, and predictions back to callers.
+//! Tables of numbers from requests, and predictions back to callers: the formats that SageMaker's
+//! XGBoost container reads and writes, and JSON and NPY besides.
+//!
+//! In the order in which a request meets them:
+//!
+//! - [`Decoder`] turns a request into a [`Table`], or an error that names the row and the column;
+//! - [`Scores`] and [`Selected`] are what a runtime predicts;
+//! - [`Answers`] writes them as the caller's `Accept` asks.
+//!
+//! All of it works in `f32` and in `f64` ([`Float`]). The settings that the container takes from its
+//! environment are plain fields here, since a cell has no environment: a runtime fills them in
+//! `model_fn` from wherever it has them.
+
+mod answers;
+mod csv;
+mod decoder;
+mod float;
+mod json;
+mod scores;
+mod table;
+
+pub use answers::{Answers, Style};
+pub use decoder::Decoder;
+pub use float::Float;
+pub use scores::{Scores, Selected, Value, selected_keys};
+pub use table::{MOST_VALUES, Table};

@@ -1,0 +1,113 @@
+//! From a request to a table.
+
+use modelcell_guest::{Error, Request, Result};
+
+use crate::{Float, Table, csv, json};
+
+/// Turns requests into tables.
+///
+/// ```
+/// use modelcell_guest::Request;
+/// use modelcell_tabular::Decoder;
+///
+/// let decoder = Decoder { features: Some(3), ..Decoder::default() };
+/// let table = decoder.decode::<f32>(Request::new("1,,3\n4,5,6").content_type("text/csv"))?;
+/// assert_eq!((table.rows, table.columns), (2, 3));
+/// assert!(table.values[1].is_nan());
+/// # Ok::<(), modelcell_guest::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoder {
+    /// The number of features that a row must have, if the model says.
+    pub features: Option<usize>,
+    /// What a feature is that a row of a sparse format leaves out: zero, or else missing (NaN).
+    pub absent_is_zero: bool,
+    /// The content type of requests that come without one, such as `text/csv`.
+    pub default_content_type: &'static str,
+}
+
+/// For any number of features, with absent ones missing, and `application/json` without content
+/// type as everywhere in Modelcell.
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            features: None,
+            absent_is_zero: false,
+            default_content_type: "application/json",
+        }
+    }
+}
+
+/// How a body is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Format {
+    Csv,
+    Json,
+    JsonLines,
+    Npy,
+}
+
+/// What error texts name.
+const FORMATS: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, application/json, \
+                       application/jsonlines or application/x-npy";
+
+impl Decoder {
+    /// Reads a request's body as its content type says.
+    ///
+    /// # Errors
+    /// Unsupported content type (415), naming those that can be read. Invalid input (400) with the
+    /// row and column counted from 1: text where a number should be, another number of features than
+    /// the model's, rows of different lengths, a body that is empty or malformed, or a table of more
+    /// than [`MOST_VALUES`](crate::MOST_VALUES).
+    pub fn decode<T: Float>(&self, mut request: Request) -> Result<Table<T>> {
+        let format = self.format(&mut request)?;
+        if request.body.is_empty() {
+            return Err(Error::invalid_input(
+                "the body is empty: send at least one row",
+            ));
+        }
+        let table = match format {
+            Format::Csv => csv::read(&request.body)?,
+            Format::Json => json::read(self, request)?,
+            Format::JsonLines => json::read_lines(self, request)?,
+            Format::Npy => json::read_array(request)?,
+        };
+        self.check(&table)?;
+        Ok(table)
+    }
+
+    fn format(&self, request: &mut Request) -> Result<Format> {
+        let header = request.content_type.as_deref().unwrap_or_default();
+        let essence = header.split(';').next().unwrap_or_default();
+        if essence.trim().is_empty() {
+            request.content_type = Some(self.default_content_type.to_owned());
+        }
+        let media_type = request.media_type()?;
+        Ok(match media_type.as_str() {
+            "text/csv" | "csv" => Format::Csv,
+            "application/json" | "json" => Format::Json,
+            "application/jsonlines" | "application/jsonl" | "jsonlines" => Format::JsonLines,
+            "application/x-npy" => Format::Npy,
+            other => {
+                return Err(Error::unsupported_content_type(format_args!(
+                    "cannot read {other:?}: send {FORMATS}"
+                )));
+            }
+        })
+    }
+
+    fn check<T>(&self, table: &Table<T>) -> Result<()> {
+        match self.features {
+            Some(features) if features != table.columns => Err(Error::invalid_input(format_args!(
+                "expected {features} features, row 1 has {}",
+                table.columns
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What stands for a feature that a sparse row leaves out.
+    pub(crate) fn absent<T: Float>(&self) -> T {
+        if self.absent_is_zero { T::ZERO } else { T::NAN }
+    }
+}
