@@ -19,6 +19,7 @@ MODELCELL = $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/modelc
 EXAMPLES := iris breast-cancer-xgboost digits sentiment
 TEST_GUESTS := $(patsubst tests/guests/%/Cargo.toml,%,$(wildcard tests/guests/*/Cargo.toml))
 PYTHON_GUEST := python-nearest-centroid
+RUNTIMES := xgboost lightgbm onnx
 
 .PHONY: help run test guests python-guest host lint fuzz bench clean
 
@@ -33,8 +34,9 @@ test: ## The gate: lints, every test, the end-to-end tests over real sockets
 	@scripts/setup.sh
 	@scripts/test.sh $(TARGET_DIR)/debug/modelcell
 
-guests: host ## Build the examples and the test guests, and pack the examples into target/repository
-	@scripts/build-guests.sh $(EXAMPLES) $(TEST_GUESTS)
+guests: host ## Build the runtimes, the examples and the test guests; pack the examples into target/repository
+	@scripts/build-guests.sh $(EXAMPLES) $(TEST_GUESTS) $(RUNTIMES:%=runtime-%)
+	@scripts/install-runtimes.sh $(dir $(MODELCELL))runtimes $(RUNTIMES)
 	@scripts/package-examples.sh $(MODELCELL)
 
 python-guest: host ## Build and pack the Python example too; needs PyPI

@@ -28,8 +28,6 @@ pub struct Fleet {
     pub trained: PathBuf,
     /// Where the artifacts are, or the only one.
     artifacts: PathBuf,
-    /// The bytes of the component that each artifact carries.
-    pub component_bytes: u64,
     /// The models' shape.
     pub shape: Shape,
     cases: Vec<Case>,
@@ -59,16 +57,15 @@ struct Case {
 }
 
 impl Fleet {
-    /// Finds the trained models at `MODELCELL_BENCH_MODELS` and packs those whose artifact is older
-    /// than `component`.
+    /// Finds the trained models at `MODELCELL_BENCH_MODELS` and packs those that are not packed yet.
     ///
     /// # Errors
     ///
     /// One line that says what failed.
-    pub fn prepare(component: &Path) -> Result<Self, String> {
-        let fleet = Self::find(component)?;
+    pub fn prepare() -> Result<Self, String> {
+        let fleet = Self::find()?;
         fleet
-            .pack_all(component)
+            .pack_all()
             .map_err(|e| format!("the models cannot be packed: {e}"))?;
         Ok(fleet)
     }
@@ -78,13 +75,12 @@ impl Fleet {
     /// # Errors
     ///
     /// One line that says what failed.
-    pub fn find(component: &Path) -> Result<Self, String> {
+    pub fn find() -> Result<Self, String> {
         let trained = std::env::var_os("MODELCELL_BENCH_MODELS")
             .map(PathBuf::from)
             .ok_or("MODELCELL_BENCH_MODELS is not set: run scripts/bench-fleet.sh")?;
         Ok(Self {
-            artifacts: trained.join("artifacts"),
-            component_bytes: fs::metadata(component).map_err(|e| e.to_string())?.len(),
+            artifacts: trained.join("data-artifacts"),
             shape: read_json(&trained.join("shape.json"))?,
             cases: read_json(&trained.join("cases.json"))?,
             trained,
@@ -107,9 +103,6 @@ impl Fleet {
         Ok(Self {
             trained: subject.model_dir.clone(),
             artifacts: subject.artifact.clone(),
-            component_bytes: fs::metadata(&subject.component)
-                .map_err(|e| e.to_string())?
-                .len(),
             shape: Shape {
                 bytes: model.map_err(|e| e.to_string())?.len() as f64,
                 nodes: f64::NAN,
@@ -192,10 +185,11 @@ impl Fleet {
     ///
     /// One line that says what came instead.
     pub fn check_body(&self, number: usize, body: &[u8]) -> Result<(), String> {
-        match serde_json::from_slice::<[f32; 1]>(body) {
-            Ok([got]) if self.is_right(number, got) => Ok(()),
+        let text = String::from_utf8_lossy(body);
+        // The example answers in JSON, the runtime in CSV.
+        match text.trim_matches(['[', ']', '\n']).parse() {
+            Ok(got) if self.is_right(number, got) => Ok(()),
             _ => {
-                let text = String::from_utf8_lossy(body);
                 let expected = self.expected(number);
                 Err(format!("{}: {expected} expected, not {text}", name(number)))
             }
@@ -216,25 +210,17 @@ impl Fleet {
     }
 
     /// Packs on all processors.
-    fn pack_all(&self, component: &Path) -> io::Result<()> {
+    fn pack_all(&self) -> io::Result<()> {
         fs::create_dir_all(&self.artifacts)?;
-        let changed = fs::metadata(component)?.modified()?;
-        let stale: Vec<usize> = (0..self.models())
-            .filter(|&model| {
-                let packed = fs::metadata(self.artifact(model)).and_then(|m| m.modified());
-                !packed.is_ok_and(|packed| packed > changed)
-            })
+        let missing: Vec<usize> = (0..self.models())
+            .filter(|&model| !self.artifact(model).is_file())
             .collect();
-        let wasm = fs::read(component)?;
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let share = stale.len().div_ceil(threads).max(1);
+        let share = missing.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = stale
+            let workers: Vec<_> = missing
                 .chunks(share)
-                .map(|models| {
-                    let wasm = &wasm;
-                    scope.spawn(move || models.iter().try_for_each(|&model| self.pack(model, wasm)))
-                })
+                .map(|models| scope.spawn(|| models.iter().try_for_each(|&model| self.pack(model))))
                 .collect();
             workers.into_iter().try_for_each(|worker| {
                 worker
@@ -244,19 +230,17 @@ impl Fleet {
         })
     }
 
-    /// What `modelcell package` does, which would check the same component a thousand times.
-    fn pack(&self, model: usize, wasm: &[u8]) -> io::Result<()> {
+    /// An artifact as SageMaker's XGBoost training leaves it: the saved model, and no code.
+    fn pack(&self, model: usize) -> io::Result<()> {
         let json = self.saved(model)?;
         let artifact = self.artifact(model);
         let partial = artifact.with_extension("partial");
         let gzip = GzEncoder::new(File::create(&partial)?, Compression::default());
         let mut tar = Builder::new(gzip);
-        for (name, content) in [("model.wasm", wasm), ("model.json", json.as_slice())] {
-            let mut header = Header::new_ustar();
-            header.set_mode(0o644);
-            header.set_size(content.len() as u64);
-            tar.append_data(&mut header, name, content)?;
-        }
+        let mut header = Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(json.len() as u64);
+        tar.append_data(&mut header, "xgboost-model", json.as_slice())?;
         tar.into_inner()?.finish()?;
         fs::rename(partial, artifact)
     }

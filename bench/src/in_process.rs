@@ -70,14 +70,15 @@ impl InProcess {
     }
 
     /// Loads a model of `component` and its `files`, and waits until its cells are as `isolation` says:
-    /// fresh ones start from a snapshot, whose code may have to be compiled first.
+    /// fresh ones start from a snapshot, whose code may have to be compiled first. Without a component
+    /// the files are for a runtime, of those beside the program.
     ///
     /// # Errors
     ///
     /// One line that says what failed, or why there is no snapshot.
     pub fn load(
         &self,
-        component: &Path,
+        component: Option<&Path>,
         files: &[(&str, &[u8])],
         isolation: Isolation,
     ) -> Result<Loaded, String> {
@@ -89,7 +90,9 @@ impl InProcess {
         };
         let artifact = self.dir.path().join(format!("{number:05}"));
         fs::create_dir(&artifact).map_err(named)?;
-        fs::copy(component, artifact.join("model.wasm")).map_err(named)?;
+        if let Some(component) = component {
+            fs::copy(component, artifact.join("model.wasm")).map_err(named)?;
+        }
         for (name, content) in files {
             fs::write(artifact.join(name), content).map_err(named)?;
         }

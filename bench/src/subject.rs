@@ -93,7 +93,7 @@ impl Subject {
     /// One line that says what failed.
     pub fn load(&self, host: &InProcess, isolation: Isolation) -> Result<Loaded, String> {
         let json = std::fs::read(self.model_dir.join(MODEL_FILE)).map_err(|e| e.to_string())?;
-        host.load(&self.component, &[(MODEL_FILE, &json)], isolation)
+        host.load(Some(&self.component), &[(MODEL_FILE, &json)], isolation)
     }
 }
 

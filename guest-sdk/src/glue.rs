@@ -13,7 +13,7 @@ use std::path::Path;
 use std::thread::LocalKey;
 
 use crate::error::Kind;
-use crate::{Accept, Error, Model, Payload, Request, Result};
+use crate::{Accept, Error, Model, Payload, Request, Result, alloc};
 use bindings::exports::modelcell::inference::hooks;
 
 /// What `wit-bindgen` makes of `wit/`.
@@ -60,6 +60,7 @@ impl<M: Exported> hooks::Guest for Component<M> {
         load::<M>(Path::new(&model_dir))?;
         handles::release();
         seeds::find();
+        alloc::freeze();
         Ok(())
     }
 

@@ -43,6 +43,7 @@
 //!   types of your own;
 //! - [`Error`], [`Result`] and [`Context`]: why a hook gave no result, and the HTTP status of that;
 //! - [`npy`]: arrays in files, for a model's own data; [`csv`]: rows with another delimiter;
+//! - [`CleanHeap`]: an allocator for models whose `model_fn` frees much of what it allocates;
 //! - [`testing`]: drives a model through its hooks in a unit test.
 //!
 //! What `model_fn` leaves in memory is frozen, and each request begins with a copy of it: see
@@ -51,6 +52,7 @@
 #![doc = include_str!("../SNAPSHOTS.md")]
 
 mod accept;
+mod alloc;
 pub mod csv;
 mod decode;
 mod element;
@@ -67,6 +69,7 @@ mod tensor;
 pub mod testing;
 
 pub use accept::Accept;
+pub use alloc::CleanHeap;
 pub use decode::Decode;
 pub use element::Element;
 pub use encode::Encode;

@@ -3,6 +3,7 @@
 mod compile;
 mod inspect;
 mod invoke;
+mod local;
 mod new;
 mod package;
 mod serve;

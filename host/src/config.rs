@@ -16,6 +16,7 @@ use bytesize::ByteSize;
 
 use crate::load::ModelLimits;
 use crate::load::compiler::CompileOptions;
+use crate::load::runtimes::{RuntimeOptions, VARIABLES};
 use crate::load::unpack::UnpackLimits;
 use crate::repository::{Location, ModelName};
 use crate::sandbox::Isolation;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub pins: Vec<ModelName>,
     /// How components are compiled: in this process, unless the program says otherwise.
     pub compile: CompileOptions,
+    /// Components for artifacts that carry data only.
+    pub runtimes: RuntimeOptions,
     /// What each model is allowed.
     pub limits: ModelLimits,
 }
@@ -168,6 +171,13 @@ impl Options {
                 )?,
                 ..compile
             },
+            runtimes: RuntimeOptions {
+                dir: self.runtimes.or_else(default_runtimes),
+                environment: VARIABLES
+                    .iter()
+                    .filter_map(|name| Some(((*name).to_owned(), env(name)?)))
+                    .collect(),
+            },
             limits: ModelLimits {
                 unpack: UnpackLimits {
                     total_bytes: size(
@@ -237,6 +247,14 @@ fn pins(names: &[String], has_repository: bool) -> Result<Vec<ModelName>, String
         ModelName::parse(name).map_err(|e| format!("--pin {}: {e}", name.escape_debug()))
     };
     names.iter().map(parse).collect()
+}
+
+/// The folder beside the program, or where a package would put it.
+fn default_runtimes() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let dir = program.parent()?;
+    let places = [dir.join("runtimes"), dir.join("../lib/modelcell/runtimes")];
+    places.into_iter().find(|place| place.is_dir())
 }
 
 fn default_cache_dir(env: Lookup<'_>) -> PathBuf {

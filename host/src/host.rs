@@ -53,6 +53,7 @@ impl Host {
             workspace,
             repository.clone(),
             settings.limits.clone(),
+            settings.runtimes.clone(),
             budget.clone(),
             metrics.clone(),
         )?;

@@ -10,9 +10,11 @@ mod code;
 pub mod compile;
 pub mod compiler;
 pub mod complexity;
+mod error;
 pub mod files;
 pub mod progress;
 pub mod rewrite;
+pub mod runtimes;
 pub mod settings;
 pub mod snapshots;
 pub mod unpack;
@@ -27,18 +29,19 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
 use crate::background::BackgroundThreads;
-use crate::budget::{Budget, Charge, NoRoom};
+use crate::budget::{Budget, Charge};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
-use crate::sandbox::{CellError, CellPool, HookFault, Isolation, Sandbox, SandboxError, printable};
+use crate::sandbox::{CellPool, Isolation, Sandbox};
 use crate::workspace::Workspace;
-use crate::workspace::disk::DiskFull;
 use cells::{CellMaker, CellPlan, Made};
 use code::{CodeRegistry, Component};
-use compile::CompileError;
-use files::{ModelFiles, check_foreign, open_archive, open_component, unpack_into};
+pub use error::LoadError;
+use error::{compile_error, internal, model_fn_error, sandbox_error};
+use files::{ModelFiles, check_foreign, open_archive, unpack_into};
 use progress::{Progress, Stage};
+use runtimes::{Chosen, RuntimeOptions, Runtimes};
 use settings::ArtifactSettings;
 use unpack::UnpackLimits;
 
@@ -95,6 +98,10 @@ pub struct Loaded {
     pub cells: Arc<CellPool>,
     /// The longest time for one request.
     pub request_timeout: Duration,
+    /// The runtime that serves it, if the artifact has no code of its own.
+    pub runtime: Option<String>,
+    /// The first line that `model_fn` printed.
+    pub description: Option<String>,
     /// Which version of the repository's artifact it is, and when that was the newest.
     pub version: Option<(Version, tokio::time::Instant)>,
     _charge: Charge,
@@ -114,64 +121,13 @@ impl Loaded {
     }
 }
 
-/// Why a model could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Nothing is at the given place.
-    #[error("Model not found: {0}")]
-    NotFound(String),
-    /// The artifact could not be had from the repository.
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
-    /// The artifact is at fault, so whoever made it must mend it.
-    #[error("{0}")]
-    InvalidArtifact(String),
-    /// `model_fn` failed.
-    #[error("{}", model_fn_text(.0))]
-    ModelFn(CellError),
-    /// A step before `model_fn` took too long.
-    #[error("{0} took longer than a model may take to load (--load-timeout)")]
-    Deadline(&'static str),
-    /// The memory budget has no room for it.
-    #[error(transparent)]
-    NoRoom(#[from] NoRoom),
-    /// The disk budget has no room for the unpacked artifact.
-    #[error("the artifact could not be unpacked: {0}")]
-    DiskFull(DiskFull),
-    /// The disk is broken.
-    #[error("{0}")]
-    Storage(String),
-    /// The host failed.
-    #[error("{0}")]
-    Internal(String),
-}
-
-impl LoadError {
-    /// The shortage of disk that is the reason, if it is.
-    pub fn disk_full(&self) -> Option<DiskFull> {
-        match self {
-            Self::DiskFull(full) | Self::Repository(RepositoryError::Full(full)) => Some(*full),
-            _ => None,
-        }
-    }
-}
-
-fn model_fn_text(error: &CellError) -> String {
-    match &error.fault {
-        HookFault::Deadline => format!(
-            "{} did not finish within the time for loading a model (--load-timeout)",
-            error.hook
-        ),
-        _ => error.to_string(),
-    }
-}
-
 /// Loads models.
 pub struct Loader {
     sandbox: Arc<Sandbox>,
     workspace: Arc<Workspace>,
     repository: Option<Arc<Repository>>,
     limits: ModelLimits,
+    runtimes: Arc<Runtimes>,
     metrics: Arc<Metrics>,
     cells: CellMaker,
     unpacking: Semaphore,
@@ -189,6 +145,7 @@ impl Loader {
         workspace: Arc<Workspace>,
         repository: Option<Arc<Repository>>,
         limits: ModelLimits,
+        runtimes: RuntimeOptions,
         budget: Arc<Budget>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
@@ -200,6 +157,7 @@ impl Loader {
             workspace,
             repository,
             limits,
+            runtimes: Arc::new(Runtimes::new(runtimes)),
             metrics,
             sandbox,
             unpacking: Semaphore::new(parallel),
@@ -220,7 +178,8 @@ impl Loader {
         )?);
         let budget = Budget::new(settings.memory_budget);
         let metrics = Arc::new(Metrics::new()?);
-        Self::start(workspace, None, settings.limits.clone(), budget, metrics)
+        let (limits, runtimes) = (settings.limits.clone(), settings.runtimes.clone());
+        Self::start(workspace, None, limits, runtimes, budget, metrics)
     }
 
     /// The threads that loads are to run on.
@@ -341,18 +300,16 @@ impl Loader {
         let unpacked = begin.elapsed();
         check_time(end, "unpacking the artifact")?;
         progress.enter(Stage::Compiling);
-        let (dir, sandbox) = (files.path.clone(), self.sandbox.clone());
-        let (settings, component) = spawn_blocking(move || {
-            let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
-            let component = Component::open(sandbox.engine(), open_component(&dir)?)?;
-            Ok::<_, LoadError>((settings, component))
-        })
-        .await
-        .map_err(internal)??;
+        let (settings, component, runtime) = self.code(name, &files.path).await?;
+        let given: &[_] = match runtime {
+            Some(_) => self.runtimes.environment(),
+            None => &[],
+        };
         let limits = &self.limits;
         let plan = CellPlan {
             model: name.into(),
             model_dir: files.path.as_path().into(),
+            environment: settings.variables(given).into(),
             artifact: files.digest,
             memory_limit: settings.cell_memory(limits.cell_memory),
             transfer_limit: settings.transfer(limits.transfer),
@@ -368,6 +325,7 @@ impl Loader {
             origin,
             compiled,
             charge,
+            description,
         } = made.await?;
         tracing::info!(
             model = name,
@@ -380,10 +338,36 @@ impl Loader {
         Ok(Loaded {
             cells,
             request_timeout: settings.request_timeout(self.limits.request_timeout),
+            runtime,
+            description,
             version,
             files,
             _charge: charge,
         })
+    }
+
+    /// The artifact's settings, its component, and the name of the runtime if it is one.
+    async fn code(
+        &self,
+        model: &str,
+        dir: &Path,
+    ) -> Result<(ArtifactSettings, Component, Option<String>), LoadError> {
+        let (dir, sandbox) = (dir.to_owned(), self.sandbox.clone());
+        let runtimes = self.runtimes.clone();
+        let found = spawn_blocking(move || {
+            let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
+            let (component, chosen) = runtimes.component(sandbox.engine(), &dir, &settings)?;
+            Ok::<_, LoadError>((settings, component, chosen))
+        });
+        let (settings, component, chosen) = found.await.map_err(internal)??;
+        let runtime = chosen.map(|Chosen { name, why }| {
+            tracing::info!(model, runtime = name, why, "the artifact carries data only");
+            name
+        });
+        if let (None, Some(unused)) = (&runtime, &settings.runtime) {
+            tracing::info!(model, "its model.wasm serves it, not the runtime {unused}");
+        }
+        Ok((settings, component, runtime))
     }
 
     async fn unpack(&self, archive: File) -> Result<ModelFiles, LoadError> {
@@ -405,46 +389,6 @@ fn check_time(end: Instant, step: &'static str) -> Result<(), LoadError> {
     Err(LoadError::Deadline(step))
 }
 
-fn model_fn_error(error: CellError) -> LoadError {
-    match error.fault {
-        HookFault::NoRoom(no_room) => LoadError::NoRoom(no_room),
-        _ => LoadError::ModelFn(error),
-    }
-}
-
-/// The compiler's texts quote the component.
-fn compile_error(error: CompileError) -> LoadError {
-    let text = printable(&error.to_string());
-    match error {
-        CompileError::Host(_) | CompileError::GivenUp => LoadError::Internal(text),
-        _ => LoadError::InvalidArtifact(text),
-    }
-}
-
-fn sandbox_error(error: SandboxError) -> LoadError {
-    match error {
-        SandboxError::Unfit(text) => LoadError::InvalidArtifact(text),
-        SandboxError::Engine(text) => LoadError::Internal(text),
-        SandboxError::NoRoom(no_room) => LoadError::NoRoom(no_room),
-    }
-}
-
-/// A bug or a shutdown, not something that a user can mend.
-fn internal(error: impl std::fmt::Display) -> LoadError {
-    LoadError::Internal(format!("the load was interrupted: {error}"))
-}
-
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e5).round() / 1e2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_compiler_quotes_of_a_component_is_printable() {
-        let error = compile_error(CompileError::Invalid("import `a\nb\x1b[2J`".into()));
-        assert!(!error.to_string().contains(char::is_control), "{error:?}");
-    }
 }

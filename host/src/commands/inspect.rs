@@ -8,34 +8,40 @@ use bytesize::ByteSize;
 use clap::Args;
 use wasmtime::component::Component;
 
+use super::local::Places;
 use crate::budget::Budget;
 use crate::config::Options;
 use crate::hooks::{Hook, INTERFACE};
 use crate::load::compile::{self, CompileError};
 use crate::load::complexity::{self, ComponentLimits};
-use crate::load::files::{open_artifact, read_component};
+use crate::load::files::{open_regular, read_component};
 use crate::load::rewrite::Rewrite;
+use crate::load::runtimes;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::unpack;
 use crate::sandbox::{Capability, Import, Sandbox, hook_faults, imports_of, printable};
 use crate::workspace::disk::Disk;
 
-/// Say what a component or artifact exports and imports and whether it can run here.
+/// Say what a component or artifact exports and imports, or which runtime serves it and what it says
+/// of the model, and whether it can run here.
 ///
-/// Exits with 1 if it cannot run, and says why. Nothing of the model is run.
+/// Exits with 1 if it cannot run, and says why. A model's own code is not run.
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// A component (.wasm), an artifact (tar.gz, tar) or an unpacked artifact (directory).
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    #[command(flatten)]
+    places: Places,
 }
 
 impl Inspect {
     pub(super) fn run(self) -> Result<(), String> {
         if self.file.is_dir() {
-            return inspect_directory(&self.file);
+            return inspect_directory(&self.file, self.places);
         }
-        let file = open_artifact(&self.file)
+        let file = open_regular(&self.file)
             .map_err(|e| format!("{} cannot be read: {e}", self.file.display()))?;
         let packed = file.metadata().map_or(0, |metadata| metadata.len());
         let limits = Options::default().resolve(&super::environment)?.limits;
@@ -43,15 +49,17 @@ impl Inspect {
         let mut room = Disk::unlimited().reserve(0).map_err(|e| e.to_string())?;
         unpack(file, dir.path(), &limits.unpack, &mut room).map_err(|e| e.to_string())?;
         println!("{}: {}", self.file.display(), ByteSize(packed));
-        inspect_directory(dir.path())
+        inspect_directory(dir.path(), self.places)
     }
 }
 
-fn inspect_directory(dir: &Path) -> Result<(), String> {
+fn inspect_directory(dir: &Path, places: Places) -> Result<(), String> {
     println!("files");
     print_files(dir, Path::new(""))?;
-    ArtifactSettings::read(dir)?;
-    let wasm = read_component(dir).map_err(|e| e.to_string())?;
+    let settings = ArtifactSettings::read(dir)?;
+    let Some(wasm) = read_component(dir).map_err(|e| e.to_string())? else {
+        return inspect_data(dir, &settings, places);
+    };
     let report = Report::of_component(&wasm)?;
     report.print();
     match report.unfit {
@@ -61,6 +69,22 @@ fn inspect_directory(dir: &Path) -> Result<(), String> {
         }
         Some(reason) => Err(format!("it cannot run here: {reason}")),
     }
+}
+
+/// An artifact without code: its runtime loads it, in a cell, and says what it is.
+fn inspect_data(dir: &Path, settings: &ArtifactSettings, places: Places) -> Result<(), String> {
+    let chosen = runtimes::choose(dir, settings).map_err(|e| e.to_string())?;
+    println!("runtime\n  {} ({})", chosen.name, chosen.why);
+    let local = places.start()?;
+    let (_, loaded) = local
+        .load(dir)
+        .map_err(|e| format!("it cannot run here: {e}"))?;
+    if let Some(description) = &loaded.description {
+        println!("model\n  {}", printable(description));
+    }
+    println!("memory\n  {}", ByteSize(loaded.cells.usage().bytes));
+    println!("it can run here");
+    Ok(())
 }
 
 fn print_files(dir: &Path, below: &Path) -> Result<(), String> {

@@ -4,14 +4,11 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::config::Options;
+use super::local::Places;
 use crate::hooks::Request;
-use crate::load::compiler::Compiler;
-use crate::load::progress::Progress;
-use crate::load::{Loader, Source};
+use crate::load::Loaded;
 use crate::sandbox::Invocation;
 
 /// Send one request to an artifact in a cell, without a server.
@@ -40,23 +37,23 @@ pub struct Invoke {
     #[arg(long, value_name = "TEXT")]
     custom_attributes: Option<String>,
 
-    /// Where compiled code is kept [default: ~/.cache/modelcell].
-    #[arg(long, env = "MODELCELL_CACHE_DIR", value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 }
 
 impl Invoke {
     pub(super) fn run(self) -> Result<(), String> {
-        let options = Options {
-            cache_dir: self.cache_dir.clone(),
-            ..Options::default()
+        let local = self.places.start()?;
+        let (name, loaded) = local.load(&self.artifact)?;
+        let request = Request {
+            body: read_body(&self.body)?,
+            content_type: Some(self.content_type),
+            accept: self.accept,
+            target_model: Some(name),
+            custom_attributes: self.custom_attributes,
+            inference_id: None,
         };
-        let mut settings = options.resolve(&super::environment)?;
-        settings.compile.compiler = Compiler::of_this_program();
-        let loader = Loader::local(&settings)?;
-        let body = read_body(&self.body)?;
-        let runtime = Runtime::new().map_err(|e| format!("threads cannot be started: {e}"))?;
-        let invocation = runtime.block_on(self.invoke(&loader, body))?;
+        let invocation = local.threads.block_on(ask(&loaded, request))?;
         tracing::info!(
             content_type = invocation.payload.content_type,
             custom_attributes = invocation.payload.custom_attributes,
@@ -67,37 +64,14 @@ impl Invoke {
         );
         print(&invocation.payload.body)
     }
+}
 
-    async fn invoke(self, loader: &Loader, body: Vec<u8>) -> Result<Invocation, String> {
-        let name = self
-            .artifact
-            .file_name()
-            .unwrap_or(self.artifact.as_os_str())
-            .to_string_lossy()
-            .into_owned();
-        let loaded = loader
-            .load(&name, Source::at(&self.artifact), &Progress::default())
-            .await
-            .map_err(|e| e.to_string())?;
-        let request = Request {
-            body,
-            content_type: Some(self.content_type),
-            accept: self.accept,
-            target_model: Some(name),
-            custom_attributes: self.custom_attributes,
-            inference_id: None,
-        };
-        let deadline = Instant::now() + loaded.request_timeout;
-        let lease = loaded
-            .cells
-            .lease(deadline)
-            .await
-            .map_err(|e| e.to_string())?;
-        lease
-            .invoke(request, deadline)
-            .await
-            .map_err(|e| e.to_string())
-    }
+async fn ask(loaded: &Loaded, request: Request) -> Result<Invocation, String> {
+    let deadline = Instant::now() + loaded.request_timeout;
+    let lease = loaded.cells.lease(deadline).await;
+    let answer = lease.map_err(|e| e.to_string())?;
+    let answer = answer.invoke(request, deadline).await;
+    answer.map_err(|e| e.to_string())
 }
 
 fn read_body(body: &str) -> Result<Vec<u8>, String> {

@@ -12,19 +12,21 @@ use tar::{Builder, EntryType, Header};
 
 use super::inspect::Report;
 use crate::config::Options;
-use crate::load::files::open_artifact;
+use crate::load::files::open_regular;
+use crate::load::runtimes;
 use crate::load::settings::ArtifactSettings;
 use crate::load::unpack::COMPONENT_FILE;
 
-/// Pack a component and its data files into an artifact.
+/// Pack a component and its data files into an artifact, or data files alone for a runtime.
 ///
 /// The component is checked first (as `modelcell inspect` does), so that what is packed can run. The
 /// same files always give the same artifact, byte for byte.
 #[derive(Debug, Args)]
 pub struct Package {
-    /// The component, as `cargo build --target wasm32-wasip2` leaves it.
-    #[arg(long, value_name = "FILE")]
-    component: PathBuf,
+    /// The component, as `cargo build --target wasm32-wasip2` leaves it. Without one a runtime must
+    /// know the model by its files, or by what modelcell.toml says.
+    #[arg(long, value_name = "FILE", required_unless_present = "model_dir")]
+    component: Option<PathBuf>,
 
     /// The directory whose files the model finds in its model directory; may hold a modelcell.toml.
     #[arg(long, value_name = "DIR")]
@@ -37,14 +39,7 @@ pub struct Package {
 
 impl Package {
     pub(super) fn run(self) -> Result<(), String> {
-        let mut wasm = Vec::new();
-        open_artifact(&self.component)
-            .and_then(|mut file| file.read_to_end(&mut wasm))
-            .map_err(|e| cannot_read(&self.component, &e))?;
-        let report = Report::of_component(&wasm)?;
-        if let Some(reason) = report.unfit {
-            return Err(format!("{} cannot run: {reason}", self.component.display()));
-        }
+        let wasm = self.component.as_deref().map(read_checked).transpose()?;
         let mut files = Vec::new();
         if let Some(dir) = &self.model_dir {
             find_files(dir, Path::new(""), &mut files)?;
@@ -54,24 +49,26 @@ impl Package {
                     dir.display()
                 ));
             }
-            ArtifactSettings::read(dir)?;
+            let settings = ArtifactSettings::read(dir)?;
+            if wasm.is_none() {
+                runtimes::choose(dir, &settings).map_err(|e| e.to_string())?;
+            }
         }
         warn_of_limits(&files)?;
-        self.write(&wasm, &files)
+        self.write(wasm.as_deref(), &files)
             .map_err(|e| format!("{} cannot be written: {e}", self.output.display()))?;
         let size = fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
-        println!(
-            "{}: {}, {COMPONENT_FILE} and {} more files",
-            self.output.display(),
-            ByteSize(size),
-            files.len()
-        );
+        let content = match wasm {
+            Some(_) => format!("{COMPONENT_FILE} and {} more files", files.len()),
+            None => format!("{} files", files.len()),
+        };
+        println!("{}: {}, {content}", self.output.display(), ByteSize(size));
         Ok(())
     }
 
     /// Writes to a file beside the output and renames it, so that a running host never sees half an
     /// artifact.
-    fn write(&self, wasm: &[u8], files: &[PathBuf]) -> io::Result<()> {
+    fn write(&self, wasm: Option<&[u8]>, files: &[PathBuf]) -> io::Result<()> {
         let parent = self
             .output
             .parent()
@@ -84,7 +81,9 @@ impl Package {
             .tempfile_in(parent)?;
         let gzip = GzEncoder::new(io::BufWriter::new(&mut temporary), Compression::default());
         let mut tar = Builder::new(gzip);
-        append(&mut tar, Path::new(COMPONENT_FILE), wasm.len() as u64, wasm)?;
+        if let Some(wasm) = wasm {
+            append(&mut tar, Path::new(COMPONENT_FILE), wasm.len() as u64, wasm)?;
+        }
         for file in files {
             let from = self.model_dir.as_deref().unwrap_or(parent).join(file);
             let from = File::open(from)?;
@@ -94,6 +93,18 @@ impl Package {
         temporary.as_file().sync_all()?;
         temporary.persist(&self.output)?;
         Ok(())
+    }
+}
+
+/// The bytes of a component that can run.
+fn read_checked(component: &Path) -> Result<Vec<u8>, String> {
+    let mut wasm = Vec::new();
+    open_regular(component)
+        .and_then(|mut file| file.read_to_end(&mut wasm))
+        .map_err(|e| cannot_read(component, &e))?;
+    match Report::of_component(&wasm)?.unfit {
+        Some(reason) => Err(format!("{} cannot run: {reason}", component.display())),
+        None => Ok(wasm),
     }
 }
 

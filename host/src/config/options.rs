@@ -82,6 +82,11 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
+    /// The folder with the runtimes, components for artifacts without code: NAME.wasm each [default:
+    /// `runtimes` beside the program].
+    #[arg(long, env = "MODELCELL_RUNTIMES", value_name = "DIR")]
+    pub runtimes: Option<PathBuf>,
+
     /// A directory whose models `POST /models` may load, beside the repository; may be repeated
     /// [default: /opt/ml/models].
     #[arg(
@@ -199,6 +204,7 @@ impl Options {
             },
             bind: self.bind.or(other.bind),
             cache_dir: self.cache_dir.or(other.cache_dir),
+            runtimes: self.runtimes.or(other.runtimes),
             model_roots: if self.model_roots.is_empty() {
                 other.model_roots
             } else {

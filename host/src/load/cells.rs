@@ -33,6 +33,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct CellPlan {
     pub(super) model: Arc<str>,
     pub(super) model_dir: Arc<Path>,
+    pub(super) environment: Arc<[(String, String)]>,
     /// The digest of the artifact, if it is known.
     pub(super) artifact: Option<[u8; 32]>,
     pub(super) memory_limit: usize,
@@ -52,6 +53,8 @@ pub(super) struct Made {
     /// When there was code for `model_fn`.
     pub(super) compiled: StdInstant,
     pub(super) charge: Charge,
+    /// The first line that `model_fn` printed.
+    pub(super) description: Option<String>,
 }
 
 /// Makes the cells of models.
@@ -101,8 +104,10 @@ impl CellMaker {
         let key = plan
             .artifact
             .filter(|_| plan.isolation == Isolation::Request);
-        let key =
-            key.map(|artifact| SnapshotKey::of(component.key(), &artifact, plan.memory_limit));
+        let key = key.map(|artifact| {
+            let memory_limit = plan.memory_limit;
+            SnapshotKey::of(component.key(), &artifact, memory_limit, &plan.environment)
+        });
         if let Some(key) = &key
             && let Some(made) = self.restore(&plan, &component, key).await?
         {
@@ -115,12 +120,14 @@ impl CellMaker {
         let (origin, compiled) = (first.origin, StdInstant::now());
         progress.enter(Stage::ModelFn);
         let (spec, charge) = self.spec(&plan, &first.code)?;
-        let cells = self.start(first, component, spec, &plan, key, deadline);
+        let started = self.start(first, component, spec, &plan, key, deadline);
+        let (cells, description) = started.await?;
         Ok(Made {
-            cells: cells.await?,
+            cells,
             origin,
             compiled,
             charge,
+            description,
         })
     }
 
@@ -143,6 +150,7 @@ impl CellMaker {
         let compiled = StdInstant::now();
         let (spec, charge) = self.spec(plan, &code)?;
         let account = spec.account.clone();
+        let description = found.description().map(str::to_owned);
         let restored = spawn_blocking(move || found.restore(&account));
         let Some(snapshot) = restored.await.map_err(internal)?? else {
             return Ok(None);
@@ -154,6 +162,7 @@ impl CellMaker {
             origin,
             compiled,
             charge,
+            description,
         }))
     }
 
@@ -164,6 +173,7 @@ impl CellMaker {
         let spec = CellSpec {
             model: plan.model.clone(),
             model_dir: plan.model_dir.clone(),
+            environment: plan.environment.clone(),
             memory_limit: plan.memory_limit,
             transfer_limit: plan.transfer_limit,
             log_limit: plan.log_limit,
@@ -203,7 +213,7 @@ impl CellMaker {
         })
     }
 
-    /// Runs `model_fn` and freezes what it left.
+    /// Runs `model_fn` and freezes what it left. Gives the first line that it printed, too.
     async fn start(
         &self,
         first: FirstCode,
@@ -212,11 +222,12 @@ impl CellMaker {
         plan: &CellPlan,
         key: Option<SnapshotKey>,
         deadline: Instant,
-    ) -> Result<Arc<CellPool>, LoadError> {
+    ) -> Result<(Arc<CellPool>, Option<String>), LoadError> {
         let cell = Cell::start(&self.sandbox, &first.code, &spec, deadline)
             .await
             .map_err(model_fn_error)?;
         let cell_bytes = cell.charged();
+        let description = cell.description().map(str::to_owned);
         let (cell, snapshot) = match (first.isolation, first.unfit) {
             (Isolation::Model, _) => (Some(cell), None),
             (Isolation::Request, Some(reason)) => (Some(cell), Some(Err(reason))),
@@ -245,7 +256,7 @@ impl CellMaker {
             None => {}
             Some(Err(reason)) => pool.without_snapshot(&reason, plan.strict),
             Some(Ok(snapshot)) => {
-                self.keep(key, &snapshot);
+                self.keep(key, &snapshot, description.clone());
                 let thawing = Thawing {
                     registry: self.registry.clone(),
                     component,
@@ -256,16 +267,17 @@ impl CellMaker {
                 thawing.begin(&pool).await?;
             }
         }
-        Ok(pool)
+        Ok((pool, description))
     }
 
     /// Writes a snapshot to the cache. Nobody waits for it.
-    fn keep(&self, key: Option<SnapshotKey>, snapshot: &Snapshot) {
+    fn keep(&self, key: Option<SnapshotKey>, snapshot: &Snapshot, description: Option<String>) {
         let Some(key) = key else { return };
         let workspace = self.workspace.clone();
         let (image, globals) = (snapshot.image.clone(), snapshot.globals.clone());
         spawn_blocking(move || {
-            if let Err(error) = workspace.snapshots().store(&key, &image, &globals) {
+            let snapshots = workspace.snapshots();
+            if let Err(error) = snapshots.store(&key, &image, &globals, description.as_deref()) {
                 tracing::debug!(%error, "a snapshot could not be kept; model_fn runs again next time");
             }
         });

@@ -27,6 +27,9 @@ use crate::workspace::Workspace;
 /// How long to wait for somebody who finds the same code in the cache.
 const FINDING: Duration = Duration::from_millis(10);
 
+/// Somebody wrote into the file: an operator replaces a runtime, say.
+const CHANGED: &str = "the component was changed while the model was loaded; ask again";
+
 /// A component in a file.
 pub(super) struct Component {
     file: File,
@@ -38,6 +41,11 @@ impl Component {
     pub(super) fn open(engine: &Engine, mut file: File) -> Result<Self, LoadError> {
         let key = CodeKey::of(engine, &mut file).map_err(internal)?;
         Ok(Self { file, key })
+    }
+
+    /// A component whose key is known.
+    pub(super) fn known(file: File, key: CodeKey) -> Self {
+        Self { file, key }
     }
 
     /// What tells it from other components.
@@ -184,6 +192,10 @@ impl CodeRegistry {
             let _turn = turn;
             let wasm = read_all(&mut file)?;
             let (code, engine) = (workspace.code(), sandbox.engine());
+            // What is compiled is kept under the key, so it had better be what the key was made of.
+            if CodeKey::of(engine, wasm.as_slice()).map_err(internal)? != key {
+                return Err(CodeError::Load(LoadError::Internal(CHANGED.into())));
+            }
             Ok(code.compile(engine, &key, &wasm, &rewrite, &demand)?)
         });
         compiled.await.map_err(|e| CodeError::Load(internal(e)))?

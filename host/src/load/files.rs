@@ -20,6 +20,9 @@ use crate::workspace::disk::Reservation;
 /// The largest component, in bytes. One made from Python has about 20 MB.
 const COMPONENT_LIMIT: u64 = 64 << 20;
 
+/// Folders that are looked into for what should lie at the top.
+const FOLDERS: usize = 16;
+
 /// A model's directory.
 pub(super) struct ModelFiles {
     pub(super) path: PathBuf,
@@ -82,7 +85,7 @@ impl Drop for ModelFiles {
 
 /// Opens a regular file; anything else is [`io::ErrorKind::InvalidInput`]. Opening a FIFO, for one,
 /// would otherwise wait for ever.
-pub fn open_artifact(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -137,7 +140,7 @@ pub(super) fn check_foreign(dir: &Path, entries: usize) -> Result<(), LoadError>
 
 /// Opens an archive that lies on this machine.
 pub(super) fn open_archive(archive: &Path) -> Result<File, LoadError> {
-    open_artifact(archive).map_err(|e| match e.kind() {
+    open_regular(archive).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => LoadError::NotFound(shown(archive)),
         io::ErrorKind::InvalidInput => {
             LoadError::InvalidArtifact(format!("{} is not a regular file", shown(archive)))
@@ -187,16 +190,15 @@ fn digest(mut file: &File) -> io::Result<[u8; 32]> {
     Ok(digest.finalize().into())
 }
 
-/// Opens the component.
+/// Opens the component. None if there is none: the artifact carries data only.
 ///
 /// # Errors
 ///
-/// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
-pub(super) fn open_component(dir: &Path) -> Result<File, LoadError> {
+/// [`LoadError::InvalidArtifact`] says what is wrong with it.
+pub(super) fn open_component(dir: &Path) -> Result<Option<File>, LoadError> {
     let path = dir.join(COMPONENT_FILE);
-    let metadata = match std::fs::symlink_metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(_) => return Err(LoadError::InvalidArtifact(no_component(dir))),
+    let Ok(metadata) = std::fs::symlink_metadata(&path) else {
+        return Ok(None);
     };
     if !metadata.is_file() {
         return Err(LoadError::InvalidArtifact(format!(
@@ -209,16 +211,17 @@ pub(super) fn open_component(dir: &Path) -> Result<File, LoadError> {
             bytesize::ByteSize(COMPONENT_LIMIT)
         )));
     }
-    File::open(&path).map_err(unreadable)
+    File::open(&path).map(Some).map_err(unreadable)
 }
 
-/// The component's bytes.
+/// The component's bytes. None if there is none.
 ///
 /// # Errors
 ///
-/// [`LoadError::InvalidArtifact`] says what is wrong with the artifact.
-pub fn read_component(dir: &Path) -> Result<Vec<u8>, LoadError> {
-    read_all(&mut open_component(dir)?)
+/// [`LoadError::InvalidArtifact`] says what is wrong with it.
+pub fn read_component(dir: &Path) -> Result<Option<Vec<u8>>, LoadError> {
+    let file = open_component(dir)?;
+    file.map(|mut file| read_all(&mut file)).transpose()
 }
 
 /// A component's bytes, from its beginning.
@@ -235,19 +238,25 @@ fn unreadable(error: io::Error) -> LoadError {
     LoadError::InvalidArtifact(format!("{COMPONENT_FILE} cannot be read: {}", error.kind()))
 }
 
-/// Says where the component is if it is one folder too deep, the most common mistake in packing.
-fn no_component(dir: &Path) -> String {
+/// Says that there is no component, and where it is if it is one folder too deep, the most common mistake in
+/// packing; or a model without code, as `is_model` sees it.
+pub(super) fn no_component(dir: &Path, is_model: impl Fn(&Path) -> bool) -> String {
     let mut text = format!("the artifact has no {COMPONENT_FILE} at its top");
     let folders = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    for folder in folders {
-        if folder.path().join(COMPONENT_FILE).is_file() {
-            let name = crate::sandbox::printable(&folder.file_name().to_string_lossy());
-            text.push_str(&format!(
-                " but has {name}/{COMPONENT_FILE}: pack the folder's content, not the folder \
-                 (tar -C {name} -czf NAME.tar.gz .)"
-            ));
-            break;
+    let folders = folders.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let deeper = folders.take(FOLDERS).find_map(|folder| {
+        let path = folder.path();
+        let name = crate::sandbox::printable(&folder.file_name().to_string_lossy());
+        if path.join(COMPONENT_FILE).is_file() {
+            return Some((format!("{name}/{COMPONENT_FILE}"), name));
         }
+        is_model(&path).then(|| (format!("a model in {name}/"), name))
+    });
+    if let Some((found, name)) = deeper {
+        text.push_str(&format!(
+            " but has {found}: pack the folder's content, not the folder (tar -C {name} -czf \
+             NAME.tar.gz .)"
+        ));
     }
     text
 }

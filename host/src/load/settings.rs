@@ -2,6 +2,7 @@
 //!
 //! An artifact may only lower what the operator allows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +21,11 @@ const LEAST_MEMORY: ByteSize = ByteSize::mib(1);
 /// The largest settings file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
+/// Variables for the model's code, and bytes of a name or a value: as many as SageMaker allows a
+/// container. <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html>
+const VARIABLES: usize = 100;
+const VALUE_BYTES: usize = 1024;
+
 /// What an artifact's `modelcell.toml` may hold.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -36,6 +42,11 @@ pub struct ArtifactSettings {
     pub cell_memory: Option<ByteSize>,
     /// Cells that serve requests at a time.
     pub cells: Option<u32>,
+    /// The runtime for an artifact without code, by name.
+    pub runtime: Option<String>,
+    /// Variables that the model's code finds in its environment.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
 }
 
 impl ArtifactSettings {
@@ -60,13 +71,43 @@ impl ArtifactSettings {
             .map_err(|e| format!("{SETTINGS_FILE} cannot be read: {e}"))?;
         let settings: Self =
             parse_toml(&text).map_err(|e| format!("{SETTINGS_FILE} is not valid: {e}"))?;
-        match settings.cell_memory {
-            Some(size) if size < LEAST_MEMORY => Err(format!(
-                "{SETTINGS_FILE} is not valid: cell-memory is {size}, but must be at least \
-                 {LEAST_MEMORY}"
-            )),
-            _ => Ok(settings),
+        match settings.fault() {
+            Some(fault) => Err(format!("{SETTINGS_FILE} is not valid: {fault}")),
+            None => Ok(settings),
         }
+    }
+
+    /// A value that no setting may have.
+    fn fault(&self) -> Option<String> {
+        if let Some(size) = self.cell_memory.filter(|size| *size < LEAST_MEMORY) {
+            return Some(format!(
+                "cell-memory is {size}, but must be at least {LEAST_MEMORY}"
+            ));
+        }
+        if let Some(name) = self.runtime.as_ref().filter(|name| !is_runtime_name(name)) {
+            return Some(format!(
+                "runtime is {name:?}, but must be a name of lower-case letters, digits and hyphens"
+            ));
+        }
+        if self.environment.len() > VARIABLES {
+            return Some(format!("environment has more than {VARIABLES} variables"));
+        }
+        let bad = self.environment.iter().find(|(name, value)| {
+            !is_variable_name(name) || value.len() > VALUE_BYTES || value.contains('\0')
+        });
+        bad.map(|(name, _)| {
+            format!(
+                "the variable {name:?} of environment must have a name of letters, digits and \
+                 underscores and a value of at most {VALUE_BYTES} bytes"
+            )
+        })
+    }
+
+    /// Variables for the model's code: those of `base`, and the artifact's own, which win.
+    pub fn variables(&self, base: &[(String, String)]) -> Vec<(String, String)> {
+        let mut all: BTreeMap<String, String> = base.iter().cloned().collect();
+        all.extend(self.environment.clone());
+        all.into_iter().collect()
     }
 
     /// How requests are kept apart: the artifact's wish, at least `least`.
@@ -101,6 +142,21 @@ impl ArtifactSettings {
         self.cells
             .map_or(ceiling, |wish| (wish as usize).clamp(1, ceiling))
     }
+}
+
+/// A runtime's name is that of a file.
+fn is_runtime_name(name: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=64).contains(&name.len()) && name.bytes().all(fits)
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let starts = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| !byte.is_ascii_digit());
+    let fits = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+    starts && name.len() <= VALUE_BYTES && name.bytes().all(fits)
 }
 
 fn at_most(wish: Option<ByteSize>, ceiling: usize) -> usize {
@@ -149,5 +205,20 @@ mod tests {
                 .contains("line 1")
         );
         assert!(parse("request-timeout = 5").unwrap_err().contains("30s"));
+        for text in ["runtime = '../x'", "runtime = ''", "runtime = 'XGBoost'"] {
+            assert!(parse(text).unwrap_err().contains("lower-case"), "{text}");
+        }
+        for text in ["\"A B\" = ''", "1A = ''", "A = \"\\u0000\"", "A = 1"] {
+            let text = format!("[environment]\n{text}");
+            assert!(parse(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_artifacts_variables_win() {
+        let settings = parse("runtime = 'xgboost'\n[environment]\nA = '1'\nB = ''").unwrap();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let all = settings.variables(&[pair("C", "3"), pair("A", "0")]);
+        assert_eq!(all, [pair("A", "1"), pair("B", ""), pair("C", "3")]);
     }
 }

@@ -28,7 +28,7 @@ pub const ENDINGS: Endings = Endings {
 };
 
 /// Changes with the files' layout, and with what `model_fn` sees of the host.
-const FORMAT: &[u8] = b"modelcell snapshot 2\n";
+const FORMAT: &[u8] = b"modelcell snapshot 3\n";
 
 /// The longest header, in bytes: an extent takes about forty, a global about thirty.
 const HEADER_LIMIT: u64 = 1 << 20;
@@ -38,12 +38,24 @@ const HEADER_LIMIT: u64 = 1 << 20;
 pub struct SnapshotKey(String);
 
 impl SnapshotKey {
-    /// The key of a model with this component and this artifact, in a cell of so much memory.
-    pub fn of(component: &CodeKey, artifact: &[u8; 32], memory_limit: usize) -> Self {
+    /// The key of a model with this component and this artifact, in a cell of so much memory with these
+    /// variables.
+    pub fn of(
+        component: &CodeKey,
+        artifact: &[u8; 32],
+        memory_limit: usize,
+        environment: &[(String, String)],
+    ) -> Self {
         let mut key = Sha256::new_with_prefix(FORMAT);
         key.update(component.as_str());
         key.update(artifact);
         key.update(memory_limit.to_le_bytes());
+        for (name, value) in environment {
+            for text in [name, value] {
+                key.update(text.len().to_le_bytes());
+                key.update(text);
+            }
+        }
         Self(hex(&key.finalize()))
     }
 }
@@ -63,6 +75,8 @@ struct Header {
     bytes: usize,
     /// The parts of it that are not all zeros.
     extents: Vec<Extent>,
+    /// The first line that `model_fn` printed.
+    description: Option<String>,
 }
 
 /// A snapshot that was found, but not read.
@@ -104,12 +118,19 @@ impl SnapshotCache {
     /// # Errors
     ///
     /// If there is no room for it on the disk, or it cannot be written.
-    pub fn store(&self, key: &SnapshotKey, image: &Image, globals: &Globals) -> io::Result<()> {
+    pub fn store(
+        &self,
+        key: &SnapshotKey,
+        image: &Image,
+        globals: &Globals,
+        description: Option<&str>,
+    ) -> io::Result<()> {
         let entry = self.entry(key);
         let header = Header {
             globals: globals.clone(),
             bytes: image.memory_bytes(),
             extents: image.extents().to_vec(),
+            description: description.map(str::to_owned),
         };
         let json = serde_json::to_vec(&header)?;
         let bytes = 8 + json.len() + image.held();
@@ -138,6 +159,11 @@ impl CachedSnapshot {
     /// The globals that the code must have been compiled with.
     pub fn globals(&self) -> &Globals {
         &self.header.globals
+    }
+
+    /// How `model_fn` described the model.
+    pub fn description(&self) -> Option<&str> {
+        self.header.description.as_deref()
     }
 
     /// Reads the memory, and charges it to `account`. None if the file is damaged.
@@ -253,7 +279,7 @@ mod tests {
         let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
         let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
-        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
+        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20, &[]);
         let account = Account::new(&Budget::new(1 << 30));
         assert!(cache.find(&key).is_none());
 
@@ -262,10 +288,13 @@ mod tests {
         memory[32 * PAGE - 1] = 2;
         let image = Image::new(&memory, vec![PAGE..3 * PAGE, 31 * PAGE..32 * PAGE]).unwrap();
         let globals = Globals::from([("global0".to_owned(), GlobalValue::I32(-5))]);
-        cache.store(&key, &image, &globals).unwrap();
+        cache
+            .store(&key, &image, &globals, Some("a model"))
+            .unwrap();
 
         let found = cache.find(&key).unwrap();
         assert_eq!(*found.globals(), globals);
+        assert_eq!(found.description(), Some("a model"));
         let snapshot = found.restore(&account).unwrap().unwrap();
         assert_eq!(snapshot.image.memory_bytes(), memory.len());
         assert_eq!(snapshot.image.extents(), image.extents());
@@ -297,15 +326,16 @@ mod tests {
         let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
         let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
         let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
-        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
+        let key = SnapshotKey::of(&component, &[7; 32], 1 << 20, &[]);
         let image = Image::new(&[1; 2 * PAGE], vec![0..PAGE, PAGE..2 * PAGE]).unwrap();
-        cache.store(&key, &image, &Globals::new()).unwrap();
+        cache.store(&key, &image, &Globals::new(), None).unwrap();
         let half = usize::MAX / 2 + 1;
         for extents in [vec![0..1 << 30; 4], vec![0..half; 2], vec![0..half; 3]] {
             let header = Header {
                 globals: Globals::new(),
                 bytes: usize::MAX,
                 extents,
+                description: None,
             };
             let json = serde_json::to_vec(&header).unwrap();
             let claim = [&(json.len() as u64).to_le_bytes()[..], &json].concat();

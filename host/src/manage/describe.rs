@@ -20,6 +20,12 @@ struct ReadyBody<'a> {
     model_name: &'a str,
     model_url: &'a str,
     status: &'static str,
+    /// The runtime that serves it, if the artifact has no code of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<&'a str>,
+    /// The first line that its `model_fn` printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
     /// Seconds since 1970.
     loaded_at: u64,
     invocations: u64,
@@ -104,6 +110,8 @@ fn ready(model: &Arc<Model>) -> Reply {
         model_name: &model.name,
         model_url: &model.url,
         status: "ready",
+        runtime: loaded.runtime.as_deref(),
+        description: loaded.description.as_deref(),
         loaded_at: since_1970.unwrap_or_default().as_secs(),
         invocations: stats.invocations,
         errors: stats.errors,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::artifact::{Artifact, version_of};
 use super::{Freshness, Listed, Listing, ModelName, RepositoryError, Version, without_ending};
-use crate::load::files::open_artifact;
+use crate::load::files::open_regular;
 
 /// Folders deeper than this are not searched.
 const DEPTH_LIMIT: usize = 16;
@@ -64,8 +64,7 @@ impl DirectoryRepository {
     ///
     /// As [`super::Repository::fetch`].
     pub(super) fn fetch(&self, name: &ModelName) -> Result<Artifact, RepositoryError> {
-        let file =
-            open_artifact(&self.resolve(name)?).map_err(|e| RepositoryError::Io(e.kind()))?;
+        let file = open_regular(&self.resolve(name)?).map_err(|e| RepositoryError::Io(e.kind()))?;
         let metadata = file.metadata().map_err(|e| RepositoryError::Io(e.kind()))?;
         Ok(Artifact::in_place(file, &metadata))
     }

@@ -1,7 +1,7 @@
 //! What a guest may call.
 //!
-//! Cells offer WASI 0.2's clocks, random, standard streams, environment (empty) and file system
-//! (one read-only directory). Interfaces of `wasi:sockets` and `wasi:http` may be imported, because
+//! Cells offer WASI 0.2's clocks, random, standard streams, environment (what the artifact's settings
+//! say, and for runtimes a few variables of the operator's) and file system (one read-only directory). Interfaces of `wasi:sockets` and `wasi:http` may be imported, because
 //! components made from Python or JavaScript import them without calling them, but a call traps
 //! with a message that names it. Anything else is refused when the component is linked.
 

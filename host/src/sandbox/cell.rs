@@ -18,7 +18,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use super::fault::{CellError, HookFault};
-use super::guest_log::GuestLog;
+use super::guest_log::{GuestLog, LogEnd};
 use super::lanes::LongMark;
 use super::limits::{CellLimits, LimitKind};
 use super::memory::giving;
@@ -35,6 +35,8 @@ pub struct CellSpec {
     pub model: Arc<str>,
     /// The directory that the guest sees, read-only, at [`hooks::MODEL_DIR`].
     pub model_dir: Arc<Path>,
+    /// Variables that the guest sees.
+    pub environment: Arc<[(String, String)]>,
     /// Bytes of all linear memories together.
     pub memory_limit: usize,
     /// Bytes of strings and lists that leave the cell in one call, an answer among them.
@@ -62,6 +64,8 @@ pub struct Cell {
     guest: GuestModel,
     /// The instance in which `model_fn` ran, from which a snapshot can be taken.
     started: Option<Instance>,
+    /// The first line that `model_fn` printed in it.
+    description: Option<String>,
     log: GuestLog,
     /// The hook that runs now, or ran last.
     hook: Hook,
@@ -101,11 +105,12 @@ impl Cell {
         .await;
         let fault = match started {
             Ok(Ok((instance, guest, Ok(())))) => {
-                finish(sandbox, &log);
+                let description = finish(sandbox, &log).first_line;
                 return Ok(Self {
                     store,
                     guest,
                     started: Some(instance),
+                    description,
                     log,
                     hook,
                 });
@@ -180,6 +185,7 @@ impl Cell {
                     store,
                     guest,
                     started: None,
+                    description: None,
                     log,
                     hook,
                 },
@@ -229,6 +235,11 @@ impl Cell {
     /// Whether `model_fn` ran in it, and not in a cell that it was thawed from.
     pub fn was_started(&self) -> bool {
         self.started.is_some()
+    }
+
+    /// How `model_fn`, if it ran in this cell, described the model: the first line that it printed.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
     /// Set while a call goes on for longer than a tick.
@@ -315,17 +326,17 @@ impl HookClock {
 }
 
 /// Ends a request's log.
-fn finish(sandbox: &Sandbox, log: &GuestLog) -> Option<String> {
+fn finish(sandbox: &Sandbox, log: &GuestLog) -> LogEnd {
     let end = log.finish();
     if end.dropped > 0 {
         sandbox.breaches().count(LimitKind::Log);
     }
-    end.last_error_line
+    end
 }
 
 /// Logs and counts what went wrong.
 fn fail(sandbox: &Sandbox, spec: &CellSpec, log: &GuestLog, error: CellError) -> CellError {
-    error.report(&spec.model, finish(sandbox, log));
+    error.report(&spec.model, finish(sandbox, log).last_error_line);
     if let Some(kind) = error.fault.limit() {
         sandbox.breaches().count(kind);
     }

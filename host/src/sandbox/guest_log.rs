@@ -43,6 +43,8 @@ pub struct LogEnd {
     pub dropped: usize,
     /// The last line on stderr, which after a trap is mostly the panic message.
     pub last_error_line: Option<String>,
+    /// The first line on stdout, which of `model_fn` is a description of the model.
+    pub first_line: Option<String>,
 }
 
 struct State {
@@ -53,6 +55,7 @@ struct State {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     last_error_line: Option<String>,
+    first_line: Option<String>,
 }
 
 impl GuestLog {
@@ -67,6 +70,7 @@ impl GuestLog {
             stdout: Vec::new(),
             stderr: Vec::new(),
             last_error_line: None,
+            first_line: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -99,6 +103,7 @@ impl GuestLog {
         LogEnd {
             dropped: std::mem::take(&mut state.dropped),
             last_error_line: state.last_error_line.take(),
+            first_line: state.first_line.take(),
         }
     }
 
@@ -161,7 +166,10 @@ impl State {
         let model = &*self.model;
         // As fields, which are quoted and escaped: the guest's words must not pass for the host's.
         match stream {
-            Stream::Stdout => tracing::info!(model, stream = "stdout", line, "output"),
+            Stream::Stdout => {
+                tracing::info!(model, stream = "stdout", line, "output");
+                self.first_line.get_or_insert_with(|| line.to_owned());
+            }
             Stream::Stderr => {
                 tracing::info!(model, stream = "stderr", line, "output");
                 // Rust's hint about RUST_BACKTRACE follows the line that matters.

@@ -30,11 +30,12 @@ const RANDOM_BYTES: usize = 64 * 1024;
 
 pub(super) struct CellState {
     table: ResourceTable,
-    /// Clocks, randomness and the standard streams.
+    /// Clocks, randomness, variables and the standard streams.
     wasi: Option<WasiCtx>,
     /// The model's directory.
     files: Option<WasiCtx>,
     model_dir: Arc<Path>,
+    environment: Arc<[(String, String)]>,
     log: GuestLog,
     pub(super) limits: CellLimits,
     /// The call that runs has gone on for a tick.
@@ -76,9 +77,10 @@ impl CellState {
     }
 
     fn wasi(&mut self) -> &mut WasiCtx {
-        let log = &self.log;
+        let (log, environment) = (&self.log, &self.environment);
         self.wasi.get_or_insert_with(|| {
             WasiCtxBuilder::new()
+                .envs(environment)
                 .stdout(log.stream(Stream::Stdout))
                 .stderr(log.stream(Stream::Stderr))
                 .max_random_size(RANDOM_BYTES as u64)
@@ -162,6 +164,7 @@ pub(super) fn new_store(
         wasi: None,
         files: None,
         model_dir: spec.model_dir.clone(),
+        environment: spec.environment.clone(),
         log: log.clone(),
         limits,
         long: LongMark::default(),

@@ -1,5 +1,6 @@
 //! From predictions to a response, as the caller's `Accept` asks.
 
+mod records;
 mod selected;
 mod text;
 
@@ -11,12 +12,13 @@ use crate::{Float, Scores, Selected};
 const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/jsonlines";
 const CSV: &str = "text/csv";
+const RECORDIO: &str = "application/x-recordio-protobuf";
 const NPY: &str = "application/x-npy";
 
 /// What plain [`Scores`] may be written as, in the order of the container's own list.
-const SCORES: [&str; 4] = [CSV, JSON, JSON_LINES, NPY];
+const SCORES: [&str; 5] = [CSV, JSON, JSON_LINES, RECORDIO, NPY];
 /// What [`Selected`] outputs may be written as: NPY has no names.
-const SELECTED: [&str; 3] = [CSV, JSON, JSON_LINES];
+const SELECTED: [&str; 4] = [CSV, JSON, JSON_LINES, RECORDIO];
 
 /// Which of the container's two servers the answers are like. They differ for plain scores in CSV
 /// and JSON only; here are two rows, with one output and with two:
@@ -78,6 +80,19 @@ impl Default for Answers {
 }
 
 impl Answers {
+    /// Reads the container's settings `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT` and `SAGEMAKER_BATCH`.
+    /// A runtime passes `|name| std::env::var(name).ok()`.
+    pub fn from_settings(setting: impl Fn(&str) -> Option<String>) -> Self {
+        let default = Self::default();
+        let is_on = |value: &String| !matches!(value.trim(), "" | "0" | "false" | "False");
+        Self {
+            default_accept: setting("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT")
+                .unwrap_or(default.default_accept),
+            batch: setting("SAGEMAKER_BATCH").as_ref().is_some_and(is_on),
+            ..default
+        }
+    }
+
     /// Writes plain scores: `text/csv`, `application/json`, `application/jsonlines` (an object
     /// `{"score":...}` for each row), `application/x-recordio-protobuf` (a record for each row, with
     /// the label `score`) or `application/x-npy` (a vector, or a matrix if there are several outputs).
@@ -89,6 +104,7 @@ impl Answers {
         let body = match chosen {
             JSON => text::json(&scores, self.style),
             JSON_LINES => text::json_lines(&scores),
+            RECORDIO => records::scores(&scores),
             NPY => return array(scores),
             _ => text::csv(&scores, self.style, self.batch),
         };
@@ -106,6 +122,7 @@ impl Answers {
         let body = match chosen {
             JSON => selected::json(selected),
             JSON_LINES => selected::json_lines(selected),
+            RECORDIO => records::selected(selected),
             _ => selected::csv(selected, self.batch),
         };
         Ok(Payload::new(chosen, body))

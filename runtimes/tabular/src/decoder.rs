@@ -2,7 +2,8 @@
 
 use modelcell_guest::{Error, Request, Result};
 
-use crate::{Float, Table, csv, json};
+use crate::table::wrong_width;
+use crate::{Float, Table, csv, json, libsvm, record};
 
 /// Turns requests into tables.
 ///
@@ -42,6 +43,8 @@ impl Default for Decoder {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Format {
     Csv,
+    Libsvm,
+    Recordio,
     Json,
     JsonLines,
     Npy,
@@ -68,6 +71,8 @@ impl Decoder {
         }
         let table = match format {
             Format::Csv => csv::read(&request.body)?,
+            Format::Libsvm => libsvm::read(self, &request.body)?,
+            Format::Recordio => record::read(self, &request.body)?,
             Format::Json => json::read(self, request)?,
             Format::JsonLines => json::read_lines(self, request)?,
             Format::Npy => json::read_array(request)?,
@@ -83,8 +88,11 @@ impl Decoder {
             request.content_type = Some(self.default_content_type.to_owned());
         }
         let media_type = request.media_type()?;
+        check_label_size(request.content_type.as_deref().unwrap_or_default())?;
         Ok(match media_type.as_str() {
             "text/csv" | "csv" => Format::Csv,
+            "text/libsvm" | "text/x-libsvm" | "libsvm" => Format::Libsvm,
+            "application/x-recordio-protobuf" | "recordio-protobuf" => Format::Recordio,
             "application/json" | "json" => Format::Json,
             "application/jsonlines" | "application/jsonl" | "jsonlines" => Format::JsonLines,
             "application/x-npy" => Format::Npy,
@@ -98,10 +106,9 @@ impl Decoder {
 
     fn check<T>(&self, table: &Table<T>) -> Result<()> {
         match self.features {
-            Some(features) if features != table.columns => Err(Error::invalid_input(format_args!(
-                "expected {features} features, row 1 has {}",
-                table.columns
-            ))),
+            Some(features) if features != table.columns => {
+                Err(wrong_width(1, features, table.columns))
+            }
             _ => Ok(()),
         }
     }
@@ -109,5 +116,21 @@ impl Decoder {
     /// What stands for a feature that a sparse row leaves out.
     pub(crate) fn absent<T: Float>(&self) -> T {
         if self.absent_is_zero { T::ZERO } else { T::NAN }
+    }
+}
+
+/// `text/csv; label_size=1` says of training data that it has a label. The container takes it of
+/// requests too, which have none, and refuses other sizes.
+fn check_label_size(content_type: &str) -> Result<()> {
+    let mut parameters = content_type.split(';').skip(1);
+    let label_size = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        (name.trim().eq_ignore_ascii_case("label_size")).then(|| value.trim().trim_matches('"'))
+    });
+    match label_size {
+        None | Some("0" | "1") => Ok(()),
+        Some(other) => Err(Error::unsupported_content_type(format_args!(
+            "cannot read label_size={other}: send text/csv without labels"
+        ))),
     }
 }

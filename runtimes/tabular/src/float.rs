@@ -5,25 +5,31 @@ use std::fmt::Debug;
 use modelcell_guest::Element;
 use serde::Serialize;
 
-/// `f32` (XGBoost) or `f64` (LightGBM).
+/// `f32` (XGBoost) or `f64` (LightGBM). No other type can be one.
 pub trait Float: Element + Copy + Debug + PartialEq + Serialize + Send + Sync + 'static {
     /// A missing value.
     const NAN: Self;
     /// Zero.
     const ZERO: Self;
+    /// The field of SageMaker's `Value` message with a tensor of these numbers.
+    const TENSOR: u8;
 
     /// The nearest number, or none if a finite one would become infinite.
     fn narrow(value: f64) -> Option<Self>;
 
     /// How CSV spells it if it is not finite.
     fn not_finite(self) -> Option<&'static str>;
+
+    /// Appends its bytes, the lowest first.
+    fn append_le(self, out: &mut Vec<u8>);
 }
 
 macro_rules! float {
-    ($type:ty) => {
+    ($type:ty, $tensor:literal) => {
         impl Float for $type {
             const NAN: Self = Self::NAN;
             const ZERO: Self = 0.0;
+            const TENSOR: u8 = $tensor;
 
             fn narrow(value: f64) -> Option<Self> {
                 let narrowed = value as Self;
@@ -39,9 +45,20 @@ macro_rules! float {
                     None
                 }
             }
+
+            fn append_le(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
         }
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, 2);
+float!(f64, 3);
+
+/// Reads a number; `nan` and `inf` are numbers, one too large for 64 bits (`1e999`) is none.
+pub(crate) fn parse(text: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let overflowed = value.is_infinite() && text.iter().any(u8::is_ascii_digit);
+    (!overflowed).then_some(value)
+}

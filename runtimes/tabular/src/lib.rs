@@ -7,17 +7,22 @@
 //! - [`Scores`] and [`Selected`] are what a runtime predicts;
 //! - [`Answers`] writes them as the caller's `Accept` asks.
 //!
-//! All of it works in `f32` and in `f64` ([`Float`]). The settings that the container takes from its
-//! environment are plain fields here, since a cell has no environment: a runtime fills them in
-//! `model_fn` from wherever it has them.
+//! All of it works in `f32` and in `f64` ([`Float`]). Runtimes make a [`Decoder`] and [`Answers`] in
+//! `model_fn`; the settings that the container takes from its environment are read once, there.
 
 mod answers;
 mod csv;
 mod decoder;
 mod float;
 mod json;
+mod libsvm;
+mod protobuf;
+mod record;
+mod recordio;
 mod scores;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use answers::{Answers, Style};
 pub use decoder::Decoder;

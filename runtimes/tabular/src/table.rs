@@ -33,12 +33,14 @@ impl<T> Table<T> {
     }
 }
 
-/// A table that grows by rows of a known length.
+/// A table that grows row by row, all of one length.
 #[derive(Debug)]
 pub(crate) struct Rows<T> {
     columns: usize,
     rows: usize,
     values: Vec<T>,
+    /// For each column, the last row that had an entry for it. Only sparse rows use it.
+    entered: Vec<usize>,
 }
 
 impl<T: Float> Rows<T> {
@@ -47,11 +49,8 @@ impl<T: Float> Rows<T> {
             columns,
             rows: 0,
             values: Vec::new(),
+            entered: Vec::new(),
         }
-    }
-
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
     }
 
     /// The number of the row that comes next, counted from 1.
@@ -59,27 +58,73 @@ impl<T: Float> Rows<T> {
         self.rows + 1
     }
 
-    /// Adds a row of one value throughout, for the caller to fill.
-    ///
-    /// # Errors
-    /// Invalid input, if the table would be larger than [`MOST_VALUES`].
-    pub(crate) fn add(&mut self, filled_with: T) -> Result<&mut [T]> {
+    /// Adds a row of all its values.
+    pub(crate) fn add_dense(&mut self, values: &[f64]) -> Result<()> {
+        let row = self.next_row();
+        if values.len() != self.columns {
+            return Err(wrong_width(row, self.columns, values.len()));
+        }
+        self.make_room(row)?;
+        for (column, &value) in values.iter().enumerate() {
+            self.values.push(narrow(value, row, column)?);
+        }
+        self.rows = row;
+        Ok(())
+    }
+
+    /// Adds a row of `width` features by its entries, whose indices are counted from `first`. Rows
+    /// may be shorter than the table: what lies behind their end is absent.
+    pub(crate) fn add_sparse(
+        &mut self,
+        absent: T,
+        width: usize,
+        first: u64,
+        entries: impl Iterator<Item = (u64, f64)>,
+    ) -> Result<()> {
+        let row = self.next_row();
+        if width > self.columns {
+            return Err(wrong_width(row, self.columns, width));
+        }
+        self.make_room(row)?;
+        self.entered.resize(self.columns, 0);
         let start = self.values.len();
-        let end = start
-            .checked_add(self.columns)
-            .filter(|&end| end <= MOST_VALUES)
-            .ok_or_else(|| {
-                Error::invalid_input(format_args!(
-                    "row {}: with {} features a row, a request takes at most {} rows: send them in \
-                     several requests",
-                    self.next_row(),
-                    self.columns,
-                    MOST_VALUES / self.columns.max(1),
-                ))
-            })?;
-        self.values.resize(end, filled_with);
-        self.rows += 1;
-        Ok(self.values.get_mut(start..).unwrap_or_default())
+        self.values.resize(start + self.columns, absent);
+        let values = self.values.get_mut(start..).unwrap_or_default();
+        for (index, value) in entries {
+            let column = index
+                .checked_sub(first)
+                .and_then(|column| usize::try_from(column).ok())
+                .unwrap_or(usize::MAX);
+            let (Some(place), Some(entered)) =
+                (values.get_mut(column), self.entered.get_mut(column))
+            else {
+                let columns = self.columns;
+                return Err(Error::invalid_input(format_args!(
+                    "row {row}: index {index} is beyond the {columns} features, whose indices are \
+                     counted from {first}"
+                )));
+            };
+            if std::mem::replace(entered, row) == row {
+                return Err(Error::invalid_input(format_args!(
+                    "row {row}: index {index} is there twice"
+                )));
+            }
+            *place = narrow(value, row, column)?;
+        }
+        self.rows = row;
+        Ok(())
+    }
+
+    /// Checks that the table may have one more row.
+    fn make_room(&self, row: usize) -> Result<()> {
+        match self.values.len().checked_add(self.columns) {
+            Some(values) if values <= MOST_VALUES => Ok(()),
+            _ => Err(Error::invalid_input(format_args!(
+                "row {row}: a request takes at most {MOST_VALUES} values, and with {} features a row \
+                 it has more: send fewer rows at a time",
+                self.columns
+            ))),
+        }
     }
 
     pub(crate) fn finish(self) -> Table<T> {
@@ -89,6 +134,21 @@ impl<T: Float> Rows<T> {
             values: self.values,
         }
     }
+}
+
+fn narrow<T: Float>(value: f64, row: usize, column: usize) -> Result<T> {
+    T::narrow(value).ok_or_else(|| {
+        Error::invalid_input(format_args!(
+            "row {row}, column {}: the number is too large for a 32-bit float",
+            column + 1
+        ))
+    })
+}
+
+pub(crate) fn wrong_width(row: usize, expected: usize, found: usize) -> Error {
+    Error::invalid_input(format_args!(
+        "expected {expected} features, row {row} has {found}"
+    ))
 }
 
 /// The table that an array in standard layout holds, as the SDK's decoders return it.

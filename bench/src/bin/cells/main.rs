@@ -45,7 +45,7 @@ fn run() -> Result<(), String> {
         memory::measure(&subject)?;
     }
     if wanted("spread") {
-        spread::measure(&subject)?;
+        spread::measure()?;
     }
     Ok(())
 }

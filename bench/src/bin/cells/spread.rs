@@ -14,7 +14,7 @@ use modelcell_bench::fleet::Fleet;
 use modelcell_bench::in_process::{InProcess, ask};
 use modelcell_bench::observe::Resident;
 use modelcell_bench::report::{aim, mib};
-use modelcell_bench::subject::{MODEL_FILE, Subject, request_of};
+use modelcell_bench::subject::{MODEL_FILE, request_of};
 use modelcell_bench::trace::uniform;
 
 use crate::smaps::{images, page_tables};
@@ -36,8 +36,8 @@ struct Crowd<'a> {
 }
 
 /// Measures and prints.
-pub fn measure(subject: &Subject) -> Result<(), String> {
-    let fleet = Fleet::find(&subject.component)?;
+pub fn measure() -> Result<(), String> {
+    let fleet = Fleet::find()?;
     println!(
         "\nrequests spread at random over up to {} loaded models, each of {:.0} nodes",
         fleet.models(),
@@ -47,7 +47,7 @@ pub fn measure(subject: &Subject) -> Result<(), String> {
     let requests: Vec<_> = (0..fleet.models())
         .map(|model| request_of(fleet.csv(model).into_bytes()))
         .collect();
-    let crowd = |isolation| Crowd::load(&host, &fleet, &requests, subject, isolation);
+    let crowd = |isolation| Crowd::load(&host, &fleet, &requests, isolation);
     let fresh = crowd(Isolation::Request)?;
     let reused = crowd(Isolation::Model)?;
     let forests = (0..fleet.models())
@@ -110,17 +110,19 @@ impl<'a> Crowd<'a> {
         host: &'a InProcess,
         fleet: &'a Fleet,
         requests: &'a [Request],
-        subject: &Subject,
         isolation: Isolation,
     ) -> Result<Self, String> {
         // The code, which all share, is none of theirs.
-        let code = subject.load(host, isolation)?;
-        host.ask(&code, &subject.request())?;
+        let first = fleet.saved(0).map_err(|e| e.to_string())?;
+        let code = host.load(None, &[(MODEL_FILE, &first)], isolation)?;
+        if let Some(request) = requests.first() {
+            host.ask(&code, request)?;
+        }
         let before = Held::now()?;
         let mut models = Vec::new();
         for model in 0..fleet.models() {
             let json = fleet.saved(model).map_err(|e| e.to_string())?;
-            models.push(host.load(&subject.component, &[(MODEL_FILE, &json)], isolation)?);
+            models.push(host.load(None, &[(MODEL_FILE, &json)], isolation)?);
         }
         let crowd = Self {
             host,

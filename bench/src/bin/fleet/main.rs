@@ -49,14 +49,13 @@ fn run() -> Result<(), String> {
         println!("the XGBoost example's own model, {json:.0} kB of JSON");
         cold::measure(&stage)?;
     }
-    let fleet = Fleet::prepare(&subject.component)?;
+    let fleet = Fleet::prepare()?;
     println!(
-        "\n{} XGBoost models of 100 trees over 10 features, {:.0} nodes and {:.0} kB of JSON each; the \
-         component has {} kB",
+        "\n{} XGBoost models of 100 trees over 10 features, {:.0} nodes and {:.0} kB of JSON each, \
+         without code",
         fleet.models(),
         fleet.shape.nodes,
-        fleet.shape.bytes / 1e3,
-        fleet.component_bytes / 1000
+        fleet.shape.bytes / 1e3
     );
     let stage = Stage::of(fleet)?;
     if wanted("cold") {
