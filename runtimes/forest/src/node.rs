@@ -171,6 +171,15 @@ impl<T: Value> Nodes<T> {
         }
     }
 
+    /// Keeps the first nodes only.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        match self {
+            Self::Narrow(nodes) => nodes.truncate(count),
+            Self::Wide(nodes) => nodes.truncate(count),
+        }
+        self.shrink_to_fit();
+    }
+
     pub(crate) fn reserve(&mut self, count: usize) {
         match self {
             Self::Narrow(nodes) => nodes.reserve(count),

@@ -186,6 +186,18 @@ fn walks_go_where_the_trees_say() {
 }
 
 #[test]
+fn a_forest_may_be_cut_short() {
+    let mut random = Random(3);
+    let trees: Vec<Tree> = (0..10).map(|_| tree(&mut random, 9, false)).collect();
+    let mut forest = build(&trees);
+    forest.truncate(11);
+    assert_eq!((forest.trees(), forest.nodes()), (10, 190));
+    forest.truncate(4);
+    assert_eq!((forest.trees(), forest.nodes()), (4, 76));
+    compare(&trees[..4], &forest, &mut random, 20, 7);
+}
+
+#[test]
 fn a_node_takes_eight_bytes() {
     let mut random = Random(7);
     let forest = build(&[tree(&mut random, 63, true)]);

@@ -61,6 +61,15 @@ impl<T: Value> Forest<T> {
         self.nodes.bytes()
     }
 
+    /// Keeps the first trees, and gives back the memory of the others.
+    pub fn truncate(&mut self, trees: usize) {
+        if let Some(root) = self.roots.get(trees) {
+            self.nodes.truncate(root.first as usize);
+            self.roots.truncate(trees);
+            self.roots.shrink_to_fit();
+        }
+    }
+
     /// Writes to `payloads`, for each tree, what the leaf holds at which a row arrives. Both lists
     /// may be shorter: features that the row has no entry for are missing, and trees that
     /// `payloads` has no entry for are left out.

@@ -1,0 +1,59 @@
+//! What operators set for all models of an endpoint, in the environment variables of SageMaker's
+//! XGBoost container.
+
+use modelcell_tabular::{Answers, selected_keys};
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    /// Several models in an artifact predict together (`SAGEMAKER_INFERENCE_ENSEMBLE`). Otherwise only
+    /// the first does.
+    pub(crate) ensemble: bool,
+    /// What to answer with, in place of the plain predictions (`SAGEMAKER_INFERENCE_OUTPUT`).
+    pub(crate) selected: Option<Vec<String>>,
+    /// How to write answers (`SAGEMAKER_BATCH`, `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT`).
+    pub(crate) answers: Answers,
+}
+
+impl Settings {
+    /// Settings by the variables' names.
+    pub(crate) fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let mut answers = Answers::default();
+        if let Some(accept) = variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") {
+            answers.default_accept = accept;
+        }
+        // Any text switches it on in the container; only these two can hardly mean that.
+        answers.batch = variable("SAGEMAKER_BATCH")
+            .is_some_and(|batch| !["", "0", "false"].contains(&batch.to_lowercase().as_str()));
+        Self {
+            ensemble: variable("SAGEMAKER_INFERENCE_ENSEMBLE").is_none_or(|value| value == "true"),
+            selected: variable("SAGEMAKER_INFERENCE_OUTPUT").map(|keys| selected_keys(&keys)),
+            answers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(name: &str, value: &str) -> Settings {
+        Settings::new(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn variables_set_what_the_container_says() {
+        let plain = Settings::new(|_| None);
+        assert!(plain.ensemble && plain.selected.is_none() && !plain.answers.batch);
+        assert_eq!(plain.answers.default_accept, "text/csv");
+
+        assert!(settings("SAGEMAKER_INFERENCE_ENSEMBLE", "true").ensemble);
+        assert!(!settings("SAGEMAKER_INFERENCE_ENSEMBLE", "True").ensemble);
+        assert!(settings("SAGEMAKER_BATCH", "true").answers.batch);
+        assert!(!settings("SAGEMAKER_BATCH", "False").answers.batch);
+        let accept = settings("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json");
+        assert_eq!(accept.answers.default_accept, "application/json");
+        let keys = settings("SAGEMAKER_INFERENCE_OUTPUT", "predicted_label, Probability");
+        assert_eq!(keys.selected.unwrap(), ["predicted_label", "probability"]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of whole models: those that XGBoost trained, and what is left of them when they are broken.
+
+mod agreement;
