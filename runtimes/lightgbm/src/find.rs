@@ -11,7 +11,7 @@ const HEAD: u64 = 512;
 
 /// What to do about files that LightGBM cannot read either.
 const SAVE_AGAIN: &str = "save the model as text with booster.save_model(\"model.txt\"), or with \
-                          model.booster_.save_model(\"model.txt\" ) if it is a scikit-learn wrapper";
+                          model.booster_.save_model(\"model.txt\") if it is a scikit-learn wrapper";
 
 /// What a file seems to hold.
 #[derive(Debug, Clone, Copy, PartialEq)]

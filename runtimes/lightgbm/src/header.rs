@@ -96,7 +96,7 @@ impl<'a> Text<'a> {
             features,
             objective,
             averaged: self.average_output,
-            trees: self.tree_sizes.map(|sizes| words(sizes)),
+            trees: self.tree_sizes.map(words),
         })
     }
 

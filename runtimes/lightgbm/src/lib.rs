@@ -6,11 +6,12 @@
 //! early stopping `save_model` writes the best iteration and those before; that is what is served.)
 //!
 //! **Requests** are rows of numbers in the order of the training data, in any format of
-//! [`modelcell_tabular`]; without a content type they are JSON. An empty cell, `null` or NaN is a missing value;
-//! features that a sparse format leaves out are 0, as in LightGBM. Categories are numbers. Where the model
-//! was trained on a data frame with columns of categories, these are numbered in the order in which the
-//! file's last line, `pandas_categorical`, lists them, from 0; pandas' own `Series.cat.codes` gives these
-//! numbers if the categories are in that order (its -1 for a missing value is missing here, too).
+//! [`modelcell_tabular`]; without a content type they are JSON. An empty cell, `null` or NaN is a missing
+//! value; features that a sparse format leaves out are 0, and libsvm's indices are counted from 0, both as
+//! in LightGBM. Categories are numbers. Where the model was trained on a data frame with columns of
+//! categories, these are numbered from 0 in the order in which the file's last line, `pandas_categorical`,
+//! lists them. (That is what `Series.cat.codes` gives if the categories are in this order; its -1 for a
+//! missing value may be sent as it is.)
 //!
 //! **Answers** are what `Booster.predict` gives: a number for each row (for two classes the probability of the
 //! second one), or the probabilities of all classes; JSON unless the caller asks for something else.

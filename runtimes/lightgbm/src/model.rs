@@ -54,6 +54,7 @@ impl Model for LightGbm {
             decoder: Decoder {
                 features: Some(booster.features()),
                 absent_is_zero: true,
+                indices_from_zero: true,
                 ..Decoder::default()
             },
             booster,
