@@ -10,22 +10,11 @@ use modelcell_tabular::{Answers, Decoder, Scores, Style, Table};
 use crate::Booster;
 use crate::find::model_file;
 
-const JSON: &str = "application/json";
-const CSV: &str = "text/csv";
-
-/// What predictions are written as, the default first.
-const ANSWERS: [&str; 5] = [
-    JSON,
-    CSV,
-    "application/jsonlines",
-    "application/x-recordio-protobuf",
-    "application/x-npy",
-];
-
 /// A LightGBM model behind the four hooks.
 pub struct LightGbm {
     booster: Booster,
     decoder: Decoder,
+    answers: Answers,
 }
 
 impl LightGbm {
@@ -57,6 +46,13 @@ impl Model for LightGbm {
                 indices_from_zero: true,
                 ..Decoder::default()
             },
+            // In CSV a row on a line and in JSON plain lists, as everywhere in Modelcell.
+            answers: Answers {
+                default_accept: "application/json".to_owned(),
+                style: Style::Plain,
+                batch: false,
+            }
+            .with_settings(|name| std::env::var(name).ok()),
             booster,
         })
     }
@@ -71,23 +67,7 @@ impl Model for LightGbm {
     }
 
     fn output_fn(&self, scores: Scores<f64>, accept: &Accept) -> Result<Payload> {
-        let answers = Answers {
-            default_accept: JSON.to_owned(),
-            style: style(accept),
-            batch: false,
-        };
-        answers.scores(scores, accept)
-    }
-}
-
-/// How rows are written: in CSV a row on a line and in JSON plain lists, as everywhere in Modelcell. Of the
-/// styles of the XGBoost container one has the lines and the other the lists.
-fn style(accept: &Accept) -> Style {
-    let header = accept.header().unwrap_or_default().trim();
-    if header.eq_ignore_ascii_case("csv") || matches!(accept.choose(&ANSWERS), Ok(CSV)) {
-        Style::SingleModel
-    } else {
-        Style::MultiModel
+        self.answers.scores(scores, accept)
     }
 }
 
