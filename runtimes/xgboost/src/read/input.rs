@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use modelcell_guest::{Context, Error, Result};
 
 /// Few reads, because each is a call out of the cell; and little memory, because it stays the cell's.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 16 << 10;
 
 /// The longest piece that [`Input::ahead`] gives.
 pub(crate) const AHEAD: usize = 256;
