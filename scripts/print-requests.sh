@@ -21,6 +21,9 @@ CURL
 echo "Requests to paste into another shell, in this folder:"
 request iris text/csv '5.1,3.5,1.4,0.2'
 request breast-cancer-xgboost text/csv '@examples/breast-cancer-xgboost/request.csv'
+request diabetes-xgboost text/csv '@examples/diabetes-xgboost/request.csv'
+request wine-lightgbm text/csv '@examples/wine-lightgbm/request.csv'
+request wine-sklearn text/csv '@examples/wine-sklearn/request.csv'
 request digits image/png '@examples/digits/request.png'
 request sentiment text/plain 'A wonderful film: I laughed, I cried, and I would see it again.'
 request python-nearest-centroid text/csv '@examples/python-nearest-centroid/request.csv'

@@ -82,7 +82,12 @@ fn inspect_data(dir: &Path, settings: &ArtifactSettings, places: Places) -> Resu
     if let Some(description) = &loaded.description {
         println!("model\n  {}", printable(description));
     }
-    println!("memory\n  {}", ByteSize(loaded.cells.usage().bytes));
+    local.settle(&loaded);
+    println!(
+        "memory\n  {} for this model, {} of code for all of its runtime",
+        ByteSize(loaded.cells.usage().bytes),
+        ByteSize(loaded.cells.code().bytes())
+    );
     println!("it can run here");
     Ok(())
 }

@@ -1,14 +1,21 @@
 //! What the commands that load a model without a server have in common.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::runtime::Runtime;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Options;
 use crate::load::compiler::Compiler;
 use crate::load::progress::Progress;
 use crate::load::{Loaded, Loader, Source};
+use crate::sandbox::Isolation;
+
+/// How often to look for the snapshot's code, which may have to be compiled first, and for how long.
+const PAUSE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where such a command finds things.
 #[derive(Debug, Args)]
@@ -54,5 +61,23 @@ impl Local {
         let loading = self.loader.load(&name, Source::at(path), &progress);
         let loaded = self.threads.block_on(loading);
         Ok((name, loaded.map_err(|e| e.to_string())?))
+    }
+
+    /// Waits until the model's cells start from its snapshot, if they are going to: until then it takes
+    /// more memory.
+    pub(super) fn settle(&self, loaded: &Loaded) {
+        let settled = async {
+            loop {
+                let state = loaded.cells.isolation();
+                if state.snapshot || state.reason.is_some() || state.isolation == Isolation::Model {
+                    return;
+                }
+                sleep(PAUSE).await;
+            }
+        };
+        // Who looks at a model can do without its exact size.
+        let _ = self
+            .threads
+            .block_on(async { timeout(PATIENCE, settled).await });
     }
 }

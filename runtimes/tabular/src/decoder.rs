@@ -23,6 +23,9 @@ pub struct Decoder {
     pub features: Option<usize>,
     /// What a feature is that a row of a sparse format leaves out: zero, or else missing (NaN).
     pub absent_is_zero: bool,
+    /// Whether indices in `text/libsvm` are always counted from 0, as LightGBM counts them. Otherwise
+    /// it is 1 in bodies without an index 0, as in the container.
+    pub indices_from_zero: bool,
     /// The content type of requests that come without one, such as `text/csv`.
     pub default_content_type: &'static str,
 }
@@ -34,6 +37,7 @@ impl Default for Decoder {
         Self {
             features: None,
             absent_is_zero: false,
+            indices_from_zero: false,
             default_content_type: "application/json",
         }
     }

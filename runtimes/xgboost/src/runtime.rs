@@ -85,6 +85,7 @@ impl XGBoost {
         let decoder = Decoder {
             features: Some(ensemble.first().features()),
             absent_is_zero: false,
+            indices_from_zero: false,
             default_content_type: "text/libsvm",
         };
         Ok(Self {
