@@ -14,7 +14,9 @@
 //! missing value may be sent as it is.)
 //!
 //! **Answers** are what `Booster.predict` gives: a number for each row (for two classes the probability of the
-//! second one), or the probabilities of all classes; JSON unless the caller asks for something else.
+//! second one), or the probabilities of all classes; JSON unless the caller asks for something else. The
+//! settings of SageMaker's XGBoost container work here too: `SAGEMAKER_INFERENCE_OUTPUT` with its keys,
+//! `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT` and `SAGEMAKER_BATCH`.
 //!
 //! - [`Booster`] is the model: it reads the file ([`Booster::parse`]) and predicts;
 //! - [`LightGbm`] is the four hooks around it.
@@ -29,7 +31,8 @@ mod leaves;
 mod lines;
 mod model;
 mod objective;
+mod selected;
 mod tree;
 
 pub use booster::Booster;
-pub use model::LightGbm;
+pub use model::{LightGbm, Prediction};

@@ -20,8 +20,9 @@ const SCORES: [&str; 5] = [CSV, JSON, JSON_LINES, RECORDIO, NPY];
 /// What [`Selected`] outputs may be written as: NPY has no names.
 const SELECTED: [&str; 4] = [CSV, JSON, JSON_LINES, RECORDIO];
 
-/// Which of the container's two servers the answers are like. They differ for plain scores in CSV
-/// and JSON only; here are two rows, with one output and with two:
+/// What the answers are like: those of one of the container's two servers, or of Modelcell's other
+/// models. They differ for plain scores in CSV and JSON only; here are two rows, with one output and
+/// with two:
 ///
 /// | | CSV | JSON |
 /// |---|---|---|
@@ -29,6 +30,8 @@ const SELECTED: [&str; 4] = [CSV, JSON, JSON_LINES, RECORDIO];
 /// | | `[0.1, 0.9],[0.2, 0.8]` | `[[0.1,0.9],[0.2,0.8]]` |
 /// | single-model | a line `0.1`, a line `0.2` | `{"predictions":[{"score":0.1},{"score":0.2}]}` |
 /// | | a line `0.1,0.9`, a line `0.2,0.8` | `{"predictions":[{"score":[0.1,0.9]},{"score":[0.2,0.8]}]}` |
+/// | plain | a line `0.1`, a line `0.2` | `[0.1,0.2]` |
+/// | | a line `0.1,0.9`, a line `0.2,0.8` | `[[0.1,0.9],[0.2,0.8]]` |
 ///
 /// The container itself says of its multi-model CSV that it "is invalid CSV and is only retained for
 /// backwards compatibility". Callers parse it, so it is the default here too, where models are many.
@@ -39,6 +42,8 @@ pub enum Style {
     MultiModel,
     /// As on its endpoints with one model.
     SingleModel,
+    /// As the SDK encodes arrays.
+    Plain,
 }
 
 /// How predictions are written.
@@ -61,7 +66,7 @@ pub struct Answers {
     /// What callers get who have no preference (the container's
     /// `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT`). A type that cannot be written counts as `text/csv`.
     pub default_accept: String,
-    /// Like which of the container's servers.
+    /// What they are like.
     pub style: Style,
     /// For batch transform (the container's `SAGEMAKER_BATCH`): each row of CSV on a line of its
     /// own, and a newline at the end.

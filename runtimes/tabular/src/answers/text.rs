@@ -6,14 +6,14 @@ use crate::{Float, Scores};
 /// See [`Style`]. In batches each row has its line, in whichever style its outputs are.
 pub(super) fn csv<T: Float>(scores: &Scores<T>, style: Style, batch: bool) -> Vec<u8> {
     let mut out = with_room_for(scores);
-    let lines = batch || style == Style::SingleModel;
+    let lines = batch || style != Style::MultiModel;
     for (index, row) in scores.iter().enumerate() {
         if index > 0 {
             out.push(if lines { b'\n' } else { b',' });
         }
         match (row, style) {
             ([single], _) => cell(&mut out, *single),
-            (row, Style::SingleModel) => cells(&mut out, row, b","),
+            (row, Style::SingleModel | Style::Plain) => cells(&mut out, row, b","),
             (row, Style::MultiModel) => python_list(&mut out, row),
         }
     }
@@ -27,7 +27,7 @@ pub(super) fn csv<T: Float>(scores: &Scores<T>, style: Style, batch: bool) -> Ve
 pub(super) fn json<T: Float>(scores: &Scores<T>, style: Style) -> Vec<u8> {
     let mut out = with_room_for(scores);
     match style {
-        Style::MultiModel => {
+        Style::MultiModel | Style::Plain => {
             out.push(b'[');
             for (index, row) in scores.iter().enumerate() {
                 if index > 0 {
