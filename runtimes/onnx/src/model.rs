@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use modelcell_guest::{Error, Result};
+use modelcell_guest::{Accept, Error, Payload, Request, Result};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Framework;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::answer::{self, Answer};
 use crate::plan::Plan;
+use crate::request::{self, Call};
 use crate::signature::{Input, Output};
 use crate::{rewrite, signature};
 
@@ -17,7 +19,8 @@ pub struct OnnxModel {
     plan: Plan,
     pub(crate) inputs: Vec<Input>,
     pub(crate) outputs: Vec<Output>,
-    description: String,
+    /// Where the model comes from, and what it is made of.
+    origin: String,
 }
 
 impl OnnxModel {
@@ -34,7 +37,10 @@ impl OnnxModel {
         let mut proto = tract_onnx::onnx()
             .proto_model_for_read(&mut &*bytes)
             .context("not an ONNX model")?;
-        let graph = proto.graph.as_mut().context("not an ONNX model: it has no graph")?;
+        let graph = proto
+            .graph
+            .as_mut()
+            .context("not an ONNX model: it has no graph")?;
         let operators = operators(graph);
         let mut labels = rewrite::graph(graph)?;
         crate::plan::check(graph)?;
@@ -53,18 +59,76 @@ impl OnnxModel {
                 labels: labels.remove(&info.name),
             })
             .collect();
-        let description = describe(&proto, &operators);
+        let origin = describe(&proto, &operators);
         Ok(Self {
             plan,
             inputs,
             outputs,
-            description,
+            origin,
         })
     }
 
-    /// Where the model comes from and what it is made of, for operators' eyes.
-    pub fn description(&self) -> &str {
-        &self.description
+    /// Where the model comes from, what it is made of, and what it takes and answers.
+    pub fn description(&self) -> String {
+        let inputs: Vec<String> = self.inputs.iter().map(Input::to_string).collect();
+        let outputs: Vec<String> = self.outputs.iter().map(Output::to_string).collect();
+        let rows = match self.plan.step {
+            Some(step) => format!("; {step} rows at a time"),
+            None => String::new(),
+        };
+        format!(
+            "onnx: {}; inputs {}; outputs {}{rows}; takes {}; answers {}",
+            self.origin,
+            inputs.join(", "),
+            outputs.join(", "),
+            request::types(self).join(", "),
+            answer::TYPES.join(", ")
+        )
+    }
+
+    /// The position of an output.
+    ///
+    /// # Errors
+    /// Invalid input, if there is no such output.
+    pub(crate) fn output(&self, name: &str) -> Result<usize> {
+        let found = self.outputs.iter().position(|output| output.name == name);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.outputs.iter().map(|o| o.name.as_str()).collect();
+            Error::invalid_input(format_args!(
+                "there is no output {name:?}: there are {}",
+                names.join(", ")
+            ))
+        })
+    }
+
+    /// Decodes a request.
+    ///
+    /// # Errors
+    /// Unsupported content type, and invalid input, which say what to send.
+    pub fn decode(&self, request: &Request) -> Result<Call> {
+        request::decode(self, request)
+    }
+
+    /// Predicts.
+    ///
+    /// # Errors
+    /// Invalid input, if the model cannot compute with these values.
+    pub fn predict(&self, call: Call) -> Result<Answer> {
+        let rows = call.inputs.first().and_then(|input| input.shape().first());
+        Ok(Answer {
+            rows: rows.copied().unwrap_or(1),
+            outputs: self.run(call.inputs)?,
+            reply: call.reply,
+            model_name: call.model_name,
+        })
+    }
+
+    /// Encodes an answer.
+    ///
+    /// # Errors
+    /// Unsupported accept, and invalid input if the caller asks for an output that there is not.
+    pub fn encode(&self, answer: &Answer, accept: &Accept) -> Result<Payload> {
+        answer::encode(self, answer, accept)
     }
 
     /// Runs the model on rows. `inputs` are in the model's order and have the types and shapes that it
@@ -78,7 +142,9 @@ impl OnnxModel {
     }
 
     fn run_steps(&self, inputs: Vec<Tensor>) -> TractResult<Vec<Tensor>> {
-        let rows = inputs.first().and_then(|input| input.shape().first().copied());
+        let rows = inputs
+            .first()
+            .and_then(|input| input.shape().first().copied());
         let (Some(rows), Some(step)) = (rows, self.plan.step) else {
             return self.plan.run(inputs);
         };
@@ -132,4 +198,3 @@ fn describe(proto: &ModelProto, operators: &BTreeSet<String>) -> String {
         names.join(", ")
     )
 }
-impl OnnxModel { pub(crate) fn step(&self) -> Option<usize> { self.plan.step } }

@@ -59,9 +59,18 @@ fn read_text(bytes: &[u8]) -> Result<Tensor> {
         return Err(broken("text in column-major order"));
     }
     let size: usize = size.parse().map_err(|_| broken("no size in its descr"))?;
-    let width = if letter == "U" { size.checked_mul(4) } else { Some(size) };
-    let count = header.shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n));
-    let expected = width.zip(count).and_then(|(width, count)| width.checked_mul(count));
+    let width = if letter == "U" {
+        size.checked_mul(4)
+    } else {
+        Some(size)
+    };
+    let count = header
+        .shape
+        .iter()
+        .try_fold(1_usize, |all, n| all.checked_mul(*n));
+    let expected = width
+        .zip(count)
+        .and_then(|(width, count)| width.checked_mul(count));
     if expected != Some(header.data.len()) {
         return Err(broken("its shape does not fit its length"));
     }
@@ -111,9 +120,21 @@ impl<'a> Header<'a> {
             [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, rest @ ..] => {
                 Some((usize::from(u16::from_le_bytes([*a, *b])), rest))
             }
-            [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, rest @ ..] => {
-                Some((u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest))
-            }
+            [
+                0x93,
+                b'N',
+                b'U',
+                b'M',
+                b'P',
+                b'Y',
+                2 | 3,
+                _,
+                a,
+                b,
+                c,
+                d,
+                rest @ ..,
+            ] => Some((u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest)),
             _ => None,
         };
         let (length, rest) = parts.ok_or_else(|| broken("it does not begin like one"))?;
@@ -133,8 +154,13 @@ impl<'a> Header<'a> {
             .map(|length| length.parse().ok())
             .collect();
         Ok(Self {
-            descr: field(header, "descr")?.split('\'').nth(1).unwrap_or_default(),
-            fortran_order: field(header, "fortran_order")?.trim_start().starts_with("True"),
+            descr: field(header, "descr")?
+                .split('\'')
+                .nth(1)
+                .unwrap_or_default(),
+            fortran_order: field(header, "fortran_order")?
+                .trim_start()
+                .starts_with("True"),
             shape: shape.ok_or_else(|| broken("no shape"))?,
             data,
         })
@@ -210,13 +236,21 @@ mod tests {
 
     #[test]
     fn texts_survive() {
-        let texts = ["red".to_owned(), String::new(), "blå".to_owned(), "🦀🦀🦀🦀".to_owned()];
+        let texts = [
+            "red".to_owned(),
+            String::new(),
+            "blå".to_owned(),
+            "🦀🦀🦀🦀".to_owned(),
+        ];
         let tensor = tensor(&[2, 2], texts.to_vec()).unwrap();
         let bytes = write(&tensor).unwrap();
         assert_eq!(bytes.len() % 64, 4 * 4 * 4 % 64);
         assert_eq!(read(&bytes, DatumType::String).unwrap(), tensor);
         for length in 0..bytes.len() {
-            assert!(read(&bytes[..length], DatumType::String).is_err(), "{length}");
+            assert!(
+                read(&bytes[..length], DatumType::String).is_err(),
+                "{length}"
+            );
         }
     }
 
@@ -225,6 +259,9 @@ mod tests {
         let bytes = write(&tensor(&[1], vec![1.0_f32]).unwrap()).unwrap();
         let error = read(&bytes, DatumType::String).unwrap_err();
         assert!(error.message().contains("npy of text"), "{error}");
-        assert_eq!(read(&bytes, DatumType::I64).unwrap(), tensor(&[1], vec![1_i64]).unwrap());
+        assert_eq!(
+            read(&bytes, DatumType::I64).unwrap(),
+            tensor(&[1], vec![1_i64]).unwrap()
+        );
     }
 }

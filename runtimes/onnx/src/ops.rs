@@ -28,7 +28,10 @@ pub(crate) const DOMAINS: [&str; 3] = ["ai.onnx", "ai.onnx.ml", "com.microsoft"]
 pub(crate) fn registry() -> OnnxOpRegister {
     let mut registry = OnnxOpRegister::default();
     tract_onnx::ops::register_all_ops(&mut registry);
-    registry.insert("ArrayFeatureExtractor", build::<columns::ArrayFeatureExtractor>);
+    registry.insert(
+        "ArrayFeatureExtractor",
+        build::<columns::ArrayFeatureExtractor>,
+    );
     registry.insert("Binarizer", build::<scale::Binarizer>);
     registry.insert("CDist", build::<distance::CDist>);
     if let Some(builder) = registry.0.insert("Cast".to_owned(), cast::build) {
@@ -46,7 +49,13 @@ pub(crate) fn registry() -> OnnxOpRegister {
     registry.insert("SVMRegressor", build::<svm::SvmRegressor>);
     registry.insert("Scaler", build::<scale::Scaler>);
     registry.insert("TreeEnsemble", build::<trees::TreeEnsembleRegressor>);
-    registry.insert("TreeEnsembleClassifier", build::<trees::TreeEnsembleClassifier>);
-    registry.insert("TreeEnsembleRegressor", build::<trees::TreeEnsembleRegressor>);
+    registry.insert(
+        "TreeEnsembleClassifier",
+        build::<trees::TreeEnsembleClassifier>,
+    );
+    registry.insert(
+        "TreeEnsembleRegressor",
+        build::<trees::TreeEnsembleRegressor>,
+    );
     registry
 }

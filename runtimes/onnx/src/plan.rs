@@ -7,7 +7,7 @@ use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::tract_hir::internal::*;
 
-use crate::rewrite::{self, ROWS};
+use crate::rewrite;
 use crate::signature::{Dim, Input};
 
 /// A model that is ready to run.
@@ -86,7 +86,9 @@ impl Plan {
             .iter()
             .map(|input| {
                 let shape = input.shape_for(self.step.unwrap_or(1));
-                let volume = shape.iter().try_fold(1_usize, |all, dim| all.checked_mul(*dim));
+                let volume = shape
+                    .iter()
+                    .try_fold(1_usize, |all, dim| all.checked_mul(*dim));
                 match volume {
                     Some(volume) if volume <= MAX_ROW => zeros(input.kind, &shape),
                     _ => bail!("input `{}` is too large: {shape:?}", input.name),
@@ -155,9 +157,4 @@ fn framework() -> Onnx {
 /// Checks a graph: see [`crate::check`].
 pub(crate) fn check(graph: &GraphProto) -> TractResult<()> {
     crate::check::graph(graph, &crate::ops::registry(), &HashSet::new())
-}
-
-/// Whether this is the length that stands for the number of rows.
-pub(crate) fn is_rows(length: &TDim) -> bool {
-    matches!(length, TDim::Sym(symbol) if symbol.to_string() == ROWS)
 }

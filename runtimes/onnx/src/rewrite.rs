@@ -42,7 +42,10 @@ fn take_zip_maps(graph: &mut GraphProto) -> TractResult<HashMap<String, Labels>>
             continue;
         }
         if node.input.len() != 1 || !graph.output.iter().any(|o| o.name == *output) {
-            bail!("ZipMap `{}` is not the last operator of an output", node.name);
+            bail!(
+                "ZipMap `{}` is not the last operator of an output",
+                node.name
+            );
         }
         let found = Labels::read(
             &Attributes(node),

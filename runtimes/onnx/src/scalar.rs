@@ -1,12 +1,10 @@
 //! The values that tensors hold, as requests and answers spell them.
 
-use std::fmt::Display;
-
 use serde_json::Value;
 use tract_onnx::tract_hir::internal::*;
 
 /// A type of values that requests and answers can hold.
-pub(crate) trait Scalar: Datum + serde::Serialize + Display {
+pub(crate) trait Scalar: Datum + serde::Serialize {
     /// What an error calls such a value.
     const NAME: &'static str;
 
@@ -15,6 +13,9 @@ pub(crate) trait Scalar: Datum + serde::Serialize + Display {
 
     /// None if this is no such value, or one that does not fit.
     fn from_text(text: &str) -> Option<Self>;
+
+    /// The value as text.
+    fn to_text(&self) -> String;
 }
 
 macro_rules! integer {
@@ -36,6 +37,10 @@ macro_rules! integer {
                 let text = text.trim();
                 let number = text.parse().ok();
                 number.or_else(|| whole(text.parse().ok()?)?.try_into().ok())
+            }
+
+            fn to_text(&self) -> String {
+                self.to_string()
             }
         }
     };
@@ -76,6 +81,17 @@ macro_rules! float {
                     "" => Some(<$type>::NAN),
                     text if not_finite(text) => text.parse().ok(),
                     text => narrow(text.parse().ok()?),
+                }
+            }
+
+            /// Spelt as in JSON, and as NumPy spells what JSON cannot.
+            fn to_text(&self) -> String {
+                if self.is_nan() {
+                    "nan".to_owned()
+                } else if self.is_infinite() {
+                    if *self > 0.0 { "inf" } else { "-inf" }.to_owned()
+                } else {
+                    serde_json::to_string(self).unwrap_or_default()
                 }
             }
         }
@@ -133,6 +149,10 @@ impl Scalar for bool {
             _ => None,
         }
     }
+
+    fn to_text(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Scalar for String {
@@ -144,6 +164,10 @@ impl Scalar for String {
 
     fn from_text(text: &str) -> Option<Self> {
         Some(text.to_owned())
+    }
+
+    fn to_text(&self) -> String {
+        self.clone()
     }
 }
 
@@ -157,18 +181,18 @@ macro_rules! with_scalar {
             }};
         }
         match $kind {
-            DatumType::Bool => with!(bool),
-            DatumType::I8 => with!(i8),
-            DatumType::I16 => with!(i16),
-            DatumType::I32 => with!(i32),
-            DatumType::I64 => with!(i64),
-            DatumType::U8 => with!(u8),
-            DatumType::U16 => with!(u16),
-            DatumType::U32 => with!(u32),
-            DatumType::U64 => with!(u64),
-            DatumType::F32 => with!(f32),
-            DatumType::F64 => with!(f64),
-            DatumType::String => with!(String),
+            tract_onnx::prelude::DatumType::Bool => with!(bool),
+            tract_onnx::prelude::DatumType::I8 => with!(i8),
+            tract_onnx::prelude::DatumType::I16 => with!(i16),
+            tract_onnx::prelude::DatumType::I32 => with!(i32),
+            tract_onnx::prelude::DatumType::I64 => with!(i64),
+            tract_onnx::prelude::DatumType::U8 => with!(u8),
+            tract_onnx::prelude::DatumType::U16 => with!(u16),
+            tract_onnx::prelude::DatumType::U32 => with!(u32),
+            tract_onnx::prelude::DatumType::U64 => with!(u64),
+            tract_onnx::prelude::DatumType::F32 => with!(f32),
+            tract_onnx::prelude::DatumType::F64 => with!(f64),
+            tract_onnx::prelude::DatumType::String => with!(String),
             _ => $other,
         }
     }};

@@ -42,12 +42,20 @@ impl Input {
         self.shape.iter().map(length).collect()
     }
 
+    /// The shape, for errors.
+    pub(crate) fn shape_text(&self) -> String {
+        list(&self.shape)
+    }
+
     /// How many numbers a row has, if the model fixes it.
     pub(crate) fn width(&self) -> Option<usize> {
-        self.shape.iter().skip(1).try_fold(1_usize, |all, dim| match dim {
-            Dim::Fixed(length) => all.checked_mul(*length),
-            _ => None,
-        })
+        self.shape
+            .iter()
+            .skip(1)
+            .try_fold(1_usize, |all, dim| match dim {
+                Dim::Fixed(length) => all.checked_mul(*length),
+                _ => None,
+            })
     }
 }
 
@@ -73,13 +81,25 @@ impl fmt::Display for Dim {
 
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.name, type_name(self.kind), list(&self.shape))
+        write!(
+            f,
+            "{} {} {}",
+            self.name,
+            type_name(self.kind),
+            list(&self.shape)
+        )
     }
 }
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.name, type_name(self.kind), list(&self.shape))?;
+        write!(
+            f,
+            "{} {} {}",
+            self.name,
+            type_name(self.kind),
+            list(&self.shape)
+        )?;
         if self.labels.is_some() {
             f.write_str(" by label")?;
         }
@@ -134,7 +154,10 @@ fn input(info: &ValueInfoProto) -> TractResult<Input> {
     let shape = tensor.shape.as_ref();
     let shape = shape.with_context(|| format!("input `{name}` has no shape"))?;
     if shape.dim.len() > MAX_RANK {
-        bail!("input `{name}` has {} axes, more than {MAX_RANK}", shape.dim.len());
+        bail!(
+            "input `{name}` has {} axes, more than {MAX_RANK}",
+            shape.dim.len()
+        );
     }
     let length = |dim: &tract_onnx::pb::tensor_shape_proto::Dimension| match &dim.value {
         Some(Length::DimValue(length)) => Ok(Dim::Fixed(usize::try_from(*length)?)),

@@ -44,7 +44,9 @@ impl<'a> Fields<'a> {
 /// # Errors
 /// Invalid input, if this is no such archive, or unpacks to more than [`MAX_UNPACKED`].
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
-    let tail = bytes.len().saturating_sub(END_LENGTH + usize::from(u16::MAX));
+    let tail = bytes
+        .len()
+        .saturating_sub(END_LENGTH + usize::from(u16::MAX));
     let place = bytes
         .get(tail..)
         .and_then(|tail| tail.windows(4).rposition(|window| window == END))
@@ -92,7 +94,11 @@ fn entry(directory: &mut Fields, bytes: &[u8], limit: usize) -> Result<(String, 
             MAX_UNPACKED >> 20
         )));
     }
-    let mut local = Fields(bytes.get(offset..).ok_or_else(|| broken("an entry is missing"))?);
+    let mut local = Fields(
+        bytes
+            .get(offset..)
+            .ok_or_else(|| broken("an entry is missing"))?,
+    );
     local.signature(LOCAL, "an entry is missing")?;
     local.take(22)?;
     let skip = local.number(2)? + local.number(2)?;
@@ -165,7 +171,10 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 const TABLE: [u32; 256] = table();
 
-#[expect(clippy::indexing_slicing, reason = "a compiler that runs this would complain")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a compiler that runs this would complain"
+)]
 const fn table() -> [u32; 256] {
     let mut table = [0; 256];
     let mut index = 0;
@@ -173,7 +182,11 @@ const fn table() -> [u32; 256] {
         let mut crc = index as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 == 1 { 0xedb8_8320 ^ crc >> 1 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                0xedb8_8320 ^ crc >> 1
+            } else {
+                crc >> 1
+            };
             bit += 1;
         }
         table[index] = crc;
@@ -207,7 +220,10 @@ mod tests {
             changed[position] ^= 0x55;
             // Much of an archive means nothing, but the data must not change unnoticed.
             if let Ok(files) = read(&changed) {
-                assert!(files.iter().all(|(_, data)| data == &[7; 100]), "{position}");
+                assert!(
+                    files.iter().all(|(_, data)| data == &[7; 100]),
+                    "{position}"
+                );
             }
         }
     }

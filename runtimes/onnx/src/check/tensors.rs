@@ -36,7 +36,10 @@ pub(super) fn check(tensor: &TensorProto) -> TractResult<()> {
         typed_count(tensor, kind)
     };
     if stored != count {
-        bail!("its shape {:?} does not fit its {stored} values", tensor.dims);
+        bail!(
+            "its shape {:?} does not fit its {stored} values",
+            tensor.dims
+        );
     }
     Ok(())
 }

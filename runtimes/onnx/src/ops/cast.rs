@@ -51,7 +51,11 @@ impl Eq for Either {}
 
 impl Either {
     fn choose(&mut self, kind: DatumType) -> &mut Box<dyn InferenceOp> {
-        if is_data(kind) { &mut self.data } else { &mut self.lengths }
+        if is_data(kind) {
+            &mut self.data
+        } else {
+            &mut self.lengths
+        }
     }
 }
 
@@ -83,7 +87,9 @@ impl InferenceOp for Either {
         TVec<InferenceFact>,
         TVec<InferenceFact>,
     )> {
-        let kind = inputs.first().and_then(|input| input.datum_type.concretize());
+        let kind = inputs
+            .first()
+            .and_then(|input| input.datum_type.concretize());
         match kind {
             Some(kind) => self.choose(kind).infer(inputs, outputs, observed),
             None => Ok((
@@ -102,8 +108,12 @@ impl InferenceOp for Either {
         mapping: &HashMap<OutletId, OutletId>,
     ) -> TractResult<TVec<OutletId>> {
         let input = node.inputs.first().and_then(|input| mapping.get(input));
-        let kind = target.outlet_fact(*input.context("it has no input")?)?.datum_type;
-        self.clone().choose(kind).to_typed(source, node, target, mapping)
+        let kind = target
+            .outlet_fact(*input.context("it has no input")?)?
+            .datum_type;
+        self.clone()
+            .choose(kind)
+            .to_typed(source, node, target, mapping)
     }
 
     as_op!();
@@ -156,11 +166,17 @@ fn parse(input: &Tensor) -> TractResult<Tensor> {
 /// Texts that spell the numbers, as onnxruntime spells them.
 fn print(input: &Tensor) -> TractResult<Tensor> {
     let texts: Vec<String> = match input.datum_type() {
-        DatumType::Bool => values::<bool>(input)?.iter().map(|bit| u8::from(*bit).to_string()).collect(),
+        DatumType::Bool => values::<bool>(input)?
+            .iter()
+            .map(|bit| u8::from(*bit).to_string())
+            .collect(),
         kind if kind.is_float() => {
             let digits = if kind == f64::datum_type() { 17 } else { 8 };
             let input = input.cast_to::<f64>()?;
-            values::<f64>(&input)?.iter().map(|value| print_float(*value, digits)).collect()
+            values::<f64>(&input)?
+                .iter()
+                .map(|value| print_float(*value, digits))
+                .collect()
         }
         _ => {
             let input = input.cast_to::<i64>()?;

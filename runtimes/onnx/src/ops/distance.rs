@@ -28,7 +28,11 @@ impl Kernel for CDist {
             bail!("it takes two inputs");
         };
         if !left.kind.is_float() || left.kind != right.kind {
-            bail!("it takes floats, and its inputs are {:?} and {:?}", left.kind, right.kind);
+            bail!(
+                "it takes floats, and its inputs are {:?} and {:?}",
+                left.kind,
+                right.kind
+            );
         }
         if let Some(columns) = left.columns() {
             right.expect_columns(columns)?;

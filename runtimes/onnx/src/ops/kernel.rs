@@ -25,7 +25,11 @@ impl Fact {
     /// to computing.
     pub(crate) fn new(kind: DatumType, shape: impl IntoIterator<Item = TDim>) -> Self {
         Self {
-            kind: if kind == TDim::datum_type() { i64::datum_type() } else { kind },
+            kind: if kind == TDim::datum_type() {
+                i64::datum_type()
+            } else {
+                kind
+            },
             shape: shape.into_iter().collect(),
         }
     }
@@ -201,9 +205,7 @@ impl InferenceOp for Row {
                 .facts(&known)?
                 .into_iter()
                 .zip(outputs)
-                .map(|(fact, before)| {
-                    InferenceFact::dt_shape(fact.kind, fact.shape).unify(before)
-                })
+                .map(|(fact, before)| InferenceFact::dt_shape(fact.kind, fact.shape).unify(before))
                 .collect::<TractResult<_>>()?,
             None => outputs.into_iter().cloned().collect(),
         };

@@ -39,6 +39,15 @@ impl Labels {
         }
     }
 
+    /// The labels as text.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
+        let text = move |class| match self {
+            Self::Ints(labels) => labels.get(class).map(i64::to_string),
+            Self::Strings(labels) => labels.get(class).cloned(),
+        };
+        (0..self.len()).map_while(text)
+    }
+
     /// A vector with the labels of these classes. A class that does not exist has an empty label.
     pub(crate) fn choose(&self, classes: &[usize]) -> TractResult<Tensor> {
         let shape = [classes.len()];

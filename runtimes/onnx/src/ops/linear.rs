@@ -23,10 +23,16 @@ impl Linear {
         let coefficients = attributes.floats("coefficients")?;
         let intercepts = attributes.floats("intercepts")?;
         if coefficients.is_empty() || targets == 0 || !coefficients.len().is_multiple_of(targets) {
-            bail!("{} coefficients do not fit {targets} targets", coefficients.len());
+            bail!(
+                "{} coefficients do not fit {targets} targets",
+                coefficients.len()
+            );
         }
         if !intercepts.is_empty() && intercepts.len() != targets {
-            bail!("{} intercepts do not fit {targets} targets", intercepts.len());
+            bail!(
+                "{} intercepts do not fit {targets} targets",
+                intercepts.len()
+            );
         }
         let mut intercepts = intercepts.to_vec();
         intercepts.resize(targets, 0.0);
@@ -100,7 +106,11 @@ impl LinearClassifier {
     }
 
     fn columns(&self) -> usize {
-        if self.is_single() { 2 } else { self.linear.targets() }
+        if self.is_single() {
+            2
+        } else {
+            self.linear.targets()
+        }
     }
 
     fn classify(&self, sums: &[f32], scores: &mut Vec<f32>) -> usize {
@@ -122,7 +132,11 @@ impl Kernel for LinearClassifier {
     fn read(attributes: &Attributes) -> TractResult<Self> {
         let labels = Labels::read(attributes, "classlabels_ints", "classlabels_strings")?;
         let intercepts = attributes.floats("intercepts")?.len();
-        let targets = if intercepts == 0 { labels.len() } else { intercepts };
+        let targets = if intercepts == 0 {
+            labels.len()
+        } else {
+            intercepts
+        };
         if targets != labels.len() && !(targets == 1 && labels.len() == 2) {
             bail!("{} labels do not fit {targets} intercepts", labels.len());
         }

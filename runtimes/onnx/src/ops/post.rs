@@ -16,14 +16,16 @@ pub(crate) enum PostTransform {
 
 impl PostTransform {
     pub(crate) fn read(attributes: &Attributes) -> TractResult<Self> {
-        Ok(match attributes.string("post_transform")?.unwrap_or("NONE") {
-            "NONE" => Self::None,
-            "SOFTMAX" => Self::Softmax,
-            "LOGISTIC" => Self::Logistic,
-            "SOFTMAX_ZERO" => Self::SoftmaxZero,
-            "PROBIT" => Self::Probit,
-            other => bail!("post_transform is {other:?}, which is unknown"),
-        })
+        Ok(
+            match attributes.string("post_transform")?.unwrap_or("NONE") {
+                "NONE" => Self::None,
+                "SOFTMAX" => Self::Softmax,
+                "LOGISTIC" => Self::Logistic,
+                "SOFTMAX_ZERO" => Self::SoftmaxZero,
+                "PROBIT" => Self::Probit,
+                other => bail!("post_transform is {other:?}, which is unknown"),
+            },
+        )
     }
 
     /// The same by the number that version 5 of TreeEnsemble has for it.
@@ -43,7 +45,9 @@ impl PostTransform {
             Self::None => {}
             Self::Softmax => softmax(scores, |_| true),
             Self::SoftmaxZero => softmax(scores, |score| score.abs() > 1e-7),
-            Self::Logistic => scores.iter_mut().for_each(|score| *score = logistic(*score)),
+            Self::Logistic => scores
+                .iter_mut()
+                .for_each(|score| *score = logistic(*score)),
             Self::Probit => scores.iter_mut().for_each(|score| *score = probit(*score)),
         }
     }
@@ -67,7 +71,11 @@ fn softmax(scores: &mut [f32], takes_part: fn(f32) -> bool) {
 /// The logistic function, without overflow on either side.
 pub(crate) fn logistic(score: f32) -> f32 {
     let positive = 1.0 / (1.0 + (-score.abs()).exp());
-    if score < 0.0 { 1.0 - positive } else { positive }
+    if score < 0.0 {
+        1.0 - positive
+    } else {
+        positive
+    }
 }
 
 /// The inverse of the normal distribution, by Winitzki's approximation of the inverse error function,
@@ -101,6 +109,9 @@ mod tests {
 
         let mut scores = [0.5, 0.975];
         PostTransform::Probit.apply(&mut scores);
-        assert!(scores[0].abs() < 1e-6 && (scores[1] - 1.96).abs() < 0.01, "{scores:?}");
+        assert!(
+            scores[0].abs() < 1e-6 && (scores[1] - 1.96).abs() < 0.01,
+            "{scores:?}"
+        );
     }
 }

@@ -63,8 +63,7 @@ impl Kernel for Scaler {
             .chunks(columns.max(1))
             .flat_map(|row| row.iter().enumerate())
             .map(|(column, value)| {
-                (value - value_of(&self.offset, column, 0.0))
-                    * value_of(&self.scale, column, 1.0)
+                (value - value_of(&self.offset, column, 0.0)) * value_of(&self.scale, column, 1.0)
             });
         Ok(tvec![tensor(input.shape(), scaled.collect())?])
     }

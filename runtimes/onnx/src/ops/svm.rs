@@ -147,7 +147,10 @@ impl Kernel for SvmRegressor {
             (Vectors::new(likeness, coefficients, 1)?, &[1.0][..])
         };
         if coefficients.len() != vectors.count {
-            bail!("{} coefficients do not fit {count} vectors", coefficients.len());
+            bail!(
+                "{} coefficients do not fit {count} vectors",
+                coefficients.len()
+            );
         }
         let rho = attributes.floats("rho")?.first();
         Ok(Self {

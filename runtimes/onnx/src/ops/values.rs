@@ -23,7 +23,10 @@ pub(crate) fn matrix_shape(tensor: &Tensor) -> TractResult<(usize, usize)> {
     match tensor.shape() {
         &[rows, columns] => Ok((rows, columns)),
         &[columns] => Ok((1, columns)),
-        shape => bail!("it takes a matrix, and its input has {} dimensions", shape.len()),
+        shape => bail!(
+            "it takes a matrix, and its input has {} dimensions",
+            shape.len()
+        ),
     }
 }
 

@@ -97,13 +97,18 @@ impl SvmClassifier {
                 let sum = pair.sum(alike);
                 let (first, second) = pair.classes;
                 let winner = if sum > 0.0 { first } else { second };
-                votes.get_mut(winner).into_iter().for_each(|votes| *votes += 1.0);
+                votes
+                    .get_mut(winner)
+                    .into_iter()
+                    .for_each(|votes| *votes += 1.0);
                 sum
             })
             .collect();
         if probabilities {
             let wins = pairs.iter().zip(&sums);
-            let wins: Vec<f32> = wins.map(|(pair, sum)| sigmoid(*sum, pair.sigmoid)).collect();
+            let wins: Vec<f32> = wins
+                .map(|(pair, sum)| sigmoid(*sum, pair.sigmoid))
+                .collect();
             scores.extend(of_pairs(self.labels.len(), &wins));
         } else if let [sum] = sums.as_slice() {
             scores.extend([-sum, *sum]);
@@ -172,7 +177,10 @@ impl Kernel for SvmClassifier {
 /// Where each class's vectors begin, and at last where they all end.
 fn starts(per_class: &[i64], classes: usize) -> TractResult<Vec<usize>> {
     if per_class.len() != classes || classes < 2 {
-        bail!("vectors_per_class has {} entries for {classes} classes", per_class.len());
+        bail!(
+            "vectors_per_class has {} entries for {classes} classes",
+            per_class.len()
+        );
     }
     let mut starts = vec![0];
     let mut end = 0_usize;
@@ -200,7 +208,9 @@ fn pairs(
         let ends = starts.get(class).zip(starts.get(class + 1));
         let (start, end) = ends.context("there is no such class")?;
         let range = row * count + start..row * count + end;
-        let found = coefficients.get(range).context("it has too few coefficients")?;
+        let found = coefficients
+            .get(range)
+            .context("it has too few coefficients")?;
         Ok((*start, found.to_vec()))
     };
     let mut pairs = Vec::new();

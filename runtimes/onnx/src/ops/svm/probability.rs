@@ -47,7 +47,8 @@ fn product(left: &[f32], right: &[f32]) -> f32 {
 /// The matrix of the quadratic form whose minimum the probabilities are.
 fn quadratic(classes: usize, wins: &[f32]) -> Vec<Vec<f32>> {
     let mut q = vec![vec![0.0; classes]; classes];
-    let pairs = (0..classes).flat_map(|first| (first + 1..classes).map(move |second| (first, second)));
+    let pairs =
+        (0..classes).flat_map(|first| (first + 1..classes).map(move |second| (first, second)));
     let mut add = |row: usize, column: usize, value: f32| {
         if let Some(place) = q.get_mut(row).and_then(|row| row.get_mut(column)) {
             *place += value;
@@ -70,12 +71,14 @@ mod tests {
     #[test]
     fn consistent_pairs_give_their_probabilities() {
         let expected = [0.5_f32, 0.3, 0.2];
-        let win = |first: usize, second: usize| {
-            expected[first] / (expected[first] + expected[second])
-        };
+        let win =
+            |first: usize, second: usize| expected[first] / (expected[first] + expected[second]);
         let found = of_pairs(3, &[win(0, 1), win(0, 2), win(1, 2)]);
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 0.01, "{found} instead of {expected}");
+            assert!(
+                (found - expected).abs() < 0.01,
+                "{found} instead of {expected}"
+            );
         }
     }
 }

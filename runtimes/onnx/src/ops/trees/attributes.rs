@@ -115,18 +115,17 @@ impl Places {
 }
 
 /// The weights of all leaves.
-fn leaves(
-    attributes: &Attributes,
-    prefix: &str,
-    places: &Places,
-) -> TractResult<Vec<Vec<Weight>>> {
+fn leaves(attributes: &Attributes, prefix: &str, places: &Places) -> TractResult<Vec<Vec<Weight>>> {
     let list = |name: &str| attributes.ints(&format!("{prefix}_{name}"));
     let (trees, nodes, targets) = (list("treeids")?, list("nodeids")?, list("ids")?);
     let weights = numbers(attributes, &format!("{prefix}_weights"))?;
     if [nodes.len(), targets.len(), weights.len()] != [trees.len(); 3] {
         bail!("its lists of weights are not equally long");
     }
-    let count = places.0.iter().filter(|(_, place)| matches!(place, Place::Leaf(_)));
+    let count = places
+        .0
+        .iter()
+        .filter(|(_, place)| matches!(place, Place::Leaf(_)));
     let mut leaves = vec![Vec::new(); count.count()];
     let rows = trees.iter().zip(nodes).zip(targets.iter().zip(weights));
     for ((tree, node), (target, value)) in rows {
@@ -136,7 +135,10 @@ fn leaves(
                 target: u32::try_from(*target)?,
                 value: value as f32,
             };
-            leaves.get_mut(leaf).context("there is no such leaf")?.push(weight);
+            leaves
+                .get_mut(leaf)
+                .context("there is no such leaf")?
+                .push(weight);
         }
     }
     Ok(leaves)
@@ -159,7 +161,11 @@ pub(super) fn by_branch(attributes: &Attributes, targets: usize) -> TractResult<
     }
     let place = |number: i64, is_leaf: bool| -> TractResult<Place> {
         let number = usize::try_from(number)?;
-        Ok(if is_leaf { Place::Leaf(number) } else { Place::Branch(number) })
+        Ok(if is_leaf {
+            Place::Leaf(number)
+        } else {
+            Place::Branch(number)
+        })
     };
 
     let leaf_targets = list("leaf_targetids")?;
@@ -223,7 +229,10 @@ fn load_numbers(proto: &TensorProto) -> TractResult<Vec<f64>> {
 pub(super) fn is_double(attributes: &Attributes, names: &[&str]) -> TractResult<bool> {
     const DOUBLE: i32 = tract_onnx::pb::tensor_proto::DataType::Double as i32;
     for name in names {
-        if attributes.tensor(name)?.is_some_and(|proto| proto.data_type == DOUBLE) {
+        if attributes
+            .tensor(name)?
+            .is_some_and(|proto| proto.data_type == DOUBLE)
+        {
             return Ok(true);
         }
     }

@@ -34,7 +34,9 @@ impl TreeEnsembleClassifier {
     /// Turns a row's sums into scores, and returns its class.
     fn classify(&self, sums: &mut [f32]) -> usize {
         let Some(single) = &self.single else {
-            sums.iter_mut().zip(&self.base).for_each(|(sum, base)| *sum += base);
+            sums.iter_mut()
+                .zip(&self.base)
+                .for_each(|(sum, base)| *sum += base);
             let class = argmax(sums);
             self.post.apply(sums);
             return class;
@@ -68,7 +70,11 @@ impl Kernel for TreeEnsembleClassifier {
             _ => None,
         };
         if single.is_none() && !base.is_empty() && base.len() != labels.len() {
-            bail!("{} base_values do not fit {} classes", base.len(), labels.len());
+            bail!(
+                "{} base_values do not fit {} classes",
+                base.len(),
+                labels.len()
+            );
         }
         Ok(Self {
             trees: by_node(attributes, "class", labels.len())?

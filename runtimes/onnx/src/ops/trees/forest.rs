@@ -47,7 +47,9 @@ impl Mode {
 }
 
 /// The type of thresholds: that of the features that they are compared with.
-pub(super) trait Threshold: Copy + PartialOrd + std::fmt::Debug + Send + Sync + 'static {
+pub(super) trait Threshold:
+    Copy + PartialOrd + std::fmt::Debug + Send + Sync + 'static
+{
     fn from_f64(value: f64) -> Self;
     fn is_missing(self) -> bool;
 }
@@ -261,7 +263,10 @@ impl Trees {
     ) -> TractResult<usize> {
         let (rows, columns) = matrix_shape(input)?;
         if columns < self.features() || columns == 0 {
-            bail!("its trees ask for {} features, and got {columns}", self.features());
+            bail!(
+                "its trees ask for {} features, and got {columns}",
+                self.features()
+            );
         }
         let mut sums = start.to_vec();
         let mut restart = |sums: &mut [f32]| {

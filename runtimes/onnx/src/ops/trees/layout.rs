@@ -108,15 +108,20 @@ impl Described {
         forest: &mut Forest<T>,
     ) -> TractResult<()> {
         if let Some(beyond) = weights.iter().find(|w| w.target as usize >= self.targets) {
-            bail!("target {} is out of range: there are {}", beyond.target, self.targets);
+            bail!(
+                "target {} is out of range: there are {}",
+                beyond.target,
+                self.targets
+            );
         }
         let start = u32::try_from(forest.weights.len())?;
         forest.weights.extend_from_slice(weights);
         let count = u32::try_from(weights.len()).ok();
         let count = count.filter(|count| *count < Node::<T>::LIMIT);
-        forest
-            .nodes
-            .push(Node::leaf(start, count.context("a leaf has too many weights")?));
+        forest.nodes.push(Node::leaf(
+            start,
+            count.context("a leaf has too many weights")?,
+        ));
         Ok(())
     }
 }

@@ -57,8 +57,7 @@ impl TreeEnsembleRegressor {
             other => bail!("aggregate_function is {other:?}, which is unknown"),
         };
         Ok(Self {
-            trees: by_node(attributes, "target", targets)?
-                .trees(is_double(attributes, &names)?)?,
+            trees: by_node(attributes, "target", targets)?.trees(is_double(attributes, &names)?)?,
             aggregate,
             base: base.into_iter().map(|value| value as f32).collect(),
             post: PostTransform::read(attributes)?,
@@ -82,7 +81,11 @@ impl TreeEnsembleRegressor {
             base: Vec::new(),
             post: PostTransform::from_number(attributes.int("post_transform")?.unwrap_or(0))?,
             targets,
-            kind: if is_double { f64::datum_type() } else { f32::datum_type() },
+            kind: if is_double {
+                f64::datum_type()
+            } else {
+                f32::datum_type()
+            },
         })
     }
 
@@ -95,7 +98,9 @@ impl TreeEnsembleRegressor {
         for sum in sums.iter_mut().filter(|sum| sum.is_infinite()) {
             *sum = 0.0;
         }
-        sums.iter_mut().zip(&self.base).for_each(|(sum, base)| *sum += base);
+        sums.iter_mut()
+            .zip(&self.base)
+            .for_each(|(sum, base)| *sum += base);
         // A single number is not transformed: so does onnxruntime.
         if self.targets > 1 || self.post == PostTransform::Probit {
             self.post.apply(sums);
@@ -126,11 +131,12 @@ impl Kernel for TreeEnsembleRegressor {
         let start = |value| vec![value; self.targets];
         let rows = match self.aggregate {
             Aggregate::Sum | Aggregate::Average => self.trees.sum(input, add, &start(0.0), each),
-            Aggregate::Min => {
-                self.trees.sum(input, choose(f32::min), &start(f32::INFINITY), each)
-            }
+            Aggregate::Min => self
+                .trees
+                .sum(input, choose(f32::min), &start(f32::INFINITY), each),
             Aggregate::Max => {
-                self.trees.sum(input, choose(f32::max), &start(f32::NEG_INFINITY), each)
+                self.trees
+                    .sum(input, choose(f32::max), &start(f32::NEG_INFINITY), each)
             }
         }?;
         let output = tensor(&[rows, self.targets], all)?;
