@@ -18,17 +18,10 @@ pub(crate) struct Settings {
 impl Settings {
     /// Settings by the variables' names.
     pub(crate) fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let mut answers = Answers::default();
-        if let Some(accept) = variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") {
-            answers.default_accept = accept;
-        }
-        // Any text switches it on in the container; only these two can hardly mean that.
-        answers.batch = variable("SAGEMAKER_BATCH")
-            .is_some_and(|batch| !["", "0", "false"].contains(&batch.to_lowercase().as_str()));
         Self {
             ensemble: variable("SAGEMAKER_INFERENCE_ENSEMBLE").is_none_or(|value| value == "true"),
             selected: variable("SAGEMAKER_INFERENCE_OUTPUT").map(|keys| selected_keys(&keys)),
-            answers,
+            answers: Answers::from_settings(variable),
         }
     }
 }
@@ -50,7 +43,6 @@ mod tests {
         assert!(settings("SAGEMAKER_INFERENCE_ENSEMBLE", "true").ensemble);
         assert!(!settings("SAGEMAKER_INFERENCE_ENSEMBLE", "True").ensemble);
         assert!(settings("SAGEMAKER_BATCH", "true").answers.batch);
-        assert!(!settings("SAGEMAKER_BATCH", "False").answers.batch);
         let accept = settings("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json");
         assert_eq!(accept.answers.default_accept, "application/json");
         let keys = settings("SAGEMAKER_INFERENCE_OUTPUT", "predicted_label, Probability");
