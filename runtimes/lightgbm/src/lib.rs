@@ -24,6 +24,7 @@
 //! Predictions agree with LightGBM's to the last bits: the trees compare and add as it does, in its order, and
 //! only the exponentials come from another library.
 
+mod blocks;
 mod booster;
 mod find;
 mod header;
@@ -31,6 +32,7 @@ mod leaves;
 mod lines;
 mod model;
 mod objective;
+mod read;
 mod selected;
 mod tree;
 

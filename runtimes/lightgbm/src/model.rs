@@ -1,8 +1,7 @@
 //! The four hooks.
 
 use std::env;
-use std::fs;
-use std::hint::black_box;
+use std::fs::File;
 use std::path::Path;
 
 use modelcell_guest::{Accept, Context, Model, Payload, Request, Result, export};
@@ -81,9 +80,8 @@ impl LightGbm {
     fn load(model_dir: &Path, setting: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let path = model_file(model_dir)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut text = fs::read(&path).context(&name)?;
-        let booster = Booster::parse(&name, &text)?;
-        forget(&mut text);
+        let file = File::open(&path).context(&name)?;
+        let booster = Booster::parse(&name, file)?;
         Ok(Self {
             decoder: Decoder {
                 features: Some(booster.features()),
@@ -107,14 +105,6 @@ fn answers(setting: impl Fn(&str) -> Option<String>) -> Answers {
         style: Style::Plain,
         ..Answers::from_settings(|name| setting(name).or_else(|| json(name)))
     }
-}
-
-/// Overwrites what is needed no more with zeros. A model's memory is frozen as it is after `model_fn`, with
-/// what was freed, but pages of zeros take no room.
-fn forget(text: &mut [u8]) {
-    text.fill(0);
-    // Or the compiler sees that nobody reads the zeros, and leaves them out.
-    black_box(text);
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use modelcell_guest::ndarray::{Array2, ArrayD};
