@@ -78,7 +78,8 @@ impl XGBoost {
         let mut boosters = Vec::new();
         for (name, path) in files {
             let file = File::open(path).context(&name)?;
-            let booster = Booster::parse(&name, file)?;
+            let bytes = file.metadata().context(&name)?.len();
+            let booster = Booster::parse(&name, file, bytes)?;
             boosters.push((name, booster));
         }
         let ensemble = Ensemble::new(boosters)?;
