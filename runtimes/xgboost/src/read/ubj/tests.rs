@@ -38,6 +38,18 @@ fn all_kinds_of_lists_of_numbers() {
 }
 
 #[test]
+fn long_lists_come_in_pieces() {
+    let numbers: Vec<i32> = (0..100_000).collect();
+    let mut bytes = [b"[$l#".to_vec(), length(100_000)].concat();
+    bytes.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+    let mut read: Vec<i32> = Vec::new();
+    ubj(&bytes).numbers(&mut read).unwrap();
+    assert_eq!(read, numbers);
+    bytes.pop();
+    assert!(ubj(&bytes).numbers(&mut read).is_err());
+}
+
+#[test]
 fn objects_and_texts() {
     let bytes = [
         b"{".to_vec(),
@@ -96,7 +108,7 @@ fn nesting_has_an_end() {
 #[test]
 fn numbers_must_fit() {
     let error = ubj(b"[$d#U\x01\x3f\x00\x00\x00").numbers(&mut Vec::<i32>::new());
-    let message = "byte 10: a number is not a i32";
+    let message = "byte 6: a number is not a i32";
     assert_eq!(error.unwrap_err().message(), message);
     assert!(
         ubj(b"[$i#U\x01\xff")
