@@ -19,10 +19,11 @@ fn main() -> Result<()> {
     let values = rows.as_slice().context("the rows are not contiguous")?;
     let width = rows.ncols();
 
-    let booster = Booster::parse(&path, File::open(&path)?)?;
+    let bytes = File::open(&path)?.metadata()?.len();
+    let booster = Booster::parse(&path, File::open(&path)?, bytes)?;
     println!("{}", booster.describe());
     time("load", 50, || {
-        black_box(Booster::parse(&path, File::open(&path)?)?);
+        black_box(Booster::parse(&path, File::open(&path)?, bytes)?);
         Ok(())
     })?;
     let mut one = values.chunks(width).cycle();

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read};
 
 use modelcell_guest::{Context, Error, Result};
 
-/// Few reads, because each is a call out of the cell.
+/// Few reads, because each is a call out of the cell. But each also leaves behind as much memory, which
+/// the system's interface takes for itself.
 const BUFFER: usize = 16 << 10;
 
 /// The longest piece that [`Input::ahead`] gives.
