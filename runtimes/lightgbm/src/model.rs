@@ -99,12 +99,12 @@ impl LightGbm {
 /// JSON if nobody asks for anything else, and CSV that is CSV: there is no older server whose callers expect
 /// otherwise.
 fn answers(setting: impl Fn(&str) -> Option<String>) -> Answers {
-    const DEFAULT_ACCEPT: &str = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT";
-    let json = |name: &str| (name == DEFAULT_ACCEPT).then(|| "application/json".to_owned());
-    Answers {
+    let answers = Answers {
+        default_accept: "application/json".to_owned(),
         style: Style::Plain,
-        ..Answers::from_settings(|name| setting(name).or_else(|| json(name)))
-    }
+        batch: false,
+    };
+    answers.with_settings(setting)
 }
 
 #[cfg(test)]

@@ -20,9 +20,7 @@ const SCORES: [&str; 5] = [CSV, JSON, JSON_LINES, RECORDIO, NPY];
 /// What [`Selected`] outputs may be written as: NPY has no names.
 const SELECTED: [&str; 4] = [CSV, JSON, JSON_LINES, RECORDIO];
 
-/// What the answers are like: those of one of the container's two servers, or of Modelcell's other
-/// models. They differ for plain scores in CSV and JSON only; here are two rows, with one output and
-/// with two:
+/// What plain scores look like in CSV and JSON; here are two rows, with one output and with two:
 ///
 /// | | CSV | JSON |
 /// |---|---|---|
@@ -30,11 +28,12 @@ const SELECTED: [&str; 4] = [CSV, JSON, JSON_LINES, RECORDIO];
 /// | | `[0.1, 0.9],[0.2, 0.8]` | `[[0.1,0.9],[0.2,0.8]]` |
 /// | single-model | a line `0.1`, a line `0.2` | `{"predictions":[{"score":0.1},{"score":0.2}]}` |
 /// | | a line `0.1,0.9`, a line `0.2,0.8` | `{"predictions":[{"score":[0.1,0.9]},{"score":[0.2,0.8]}]}` |
-/// | plain | a line `0.1`, a line `0.2` | `[0.1,0.2]` |
-/// | | a line `0.1,0.9`, a line `0.2,0.8` | `[[0.1,0.9],[0.2,0.8]]` |
+/// | plain | as single-model | as multi-model |
 ///
-/// The container itself says of its multi-model CSV that it "is invalid CSV and is only retained for
-/// backwards compatibility". Callers parse it, so it is the default here too, where models are many.
+/// SageMaker's XGBoost container has two servers, for endpoints with many models and with one, which
+/// differ in this. It says of its multi-model CSV itself that it "is invalid CSV and is only retained
+/// for backwards compatibility". Callers parse it, so it is the default here too, where models are
+/// many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Style {
     /// As on the container's multi-model endpoints.
@@ -42,7 +41,8 @@ pub enum Style {
     MultiModel,
     /// As on its endpoints with one model.
     SingleModel,
-    /// As the SDK encodes arrays.
+    /// A row a line and plain lists, as the SDK writes arrays: for models that the container never
+    /// served.
     Plain,
 }
 
@@ -66,7 +66,7 @@ pub struct Answers {
     /// What callers get who have no preference (the container's
     /// `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT`). A type that cannot be written counts as `text/csv`.
     pub default_accept: String,
-    /// What they are like.
+    /// What plain scores look like in CSV and JSON.
     pub style: Style,
     /// For batch transform (the container's `SAGEMAKER_BATCH`): each row of CSV on a line of its
     /// own, and a newline at the end.
@@ -85,17 +85,18 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// Reads the container's settings `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT` and `SAGEMAKER_BATCH`.
-    /// A runtime passes `|name| std::env::var(name).ok()`.
-    pub fn from_settings(setting: impl Fn(&str) -> Option<String>) -> Self {
-        let default = Self::default();
-        let is_on = |value: &String| !matches!(value.trim(), "" | "0" | "false" | "False");
-        Self {
-            default_accept: setting("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT")
-                .unwrap_or(default.default_accept),
-            batch: setting("SAGEMAKER_BATCH").as_ref().is_some_and(is_on),
-            ..default
+    /// With what the container's settings `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT` and
+    /// `SAGEMAKER_BATCH` say, if they are set. `setting` finds them by name, in the environment mostly.
+    #[must_use]
+    pub fn with_settings(mut self, setting: impl Fn(&str) -> Option<String>) -> Self {
+        if let Some(accept) = setting("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") {
+            self.default_accept = accept;
         }
+        if let Some(batch) = setting("SAGEMAKER_BATCH") {
+            // Any text switches it on in the container; only these can hardly mean that.
+            self.batch = !matches!(batch.to_ascii_lowercase().as_str(), "" | "0" | "false");
+        }
+        self
     }
 
     /// Writes plain scores: `text/csv`, `application/json`, `application/jsonlines` (an object

@@ -17,6 +17,9 @@ pub trait Float: Element + Copy + Debug + PartialEq + Serialize + Send + Sync + 
     /// The nearest number, or none if a finite one would become infinite.
     fn narrow(value: f64) -> Option<Self>;
 
+    /// The nearest 32-bit float.
+    fn to_f32(self) -> f32;
+
     /// How CSV spells it if it is not finite.
     fn not_finite(self) -> Option<&'static str>;
 
@@ -34,6 +37,10 @@ macro_rules! float {
             fn narrow(value: f64) -> Option<Self> {
                 let narrowed = value as Self;
                 (narrowed.is_finite() || !value.is_finite()).then_some(narrowed)
+            }
+
+            fn to_f32(self) -> f32 {
+                self as f32
             }
 
             fn not_finite(self) -> Option<&'static str> {

@@ -1,8 +1,9 @@
 //! `text/libsvm`: `label index:value index:value ...`, a row a line.
 //!
 //! As in the container: labels are skipped, if there are any. Indices are counted from 1 if none in
-//! the body is 0, otherwise from 0 (see `Decoder::indices_from_zero`). An empty line between others is a row without entries. Beyond
-//! what the container takes, comments (`# ...`) and `qid:...` are skipped.
+//! the body is 0, otherwise from 0 (always with `Decoder::indices_from_zero`). An empty line between
+//! others is a row without entries. Beyond what the container takes, comments (`# ...`) and `qid:...`
+//! are skipped.
 
 use modelcell_guest::{Error, Result};
 
@@ -96,9 +97,10 @@ fn unexpected(row: usize, position: usize, item: &[u8], expected: &str) -> Error
 /// `ends` says where the entries of each row end.
 fn fill<T: Float>(decoder: &Decoder, entries: &[(u64, f64)], ends: &[usize]) -> Result<Table<T>> {
     let indices = || entries.iter().map(|&(index, _)| index);
-    let first = match decoder.indices_from_zero {
-        true => 0,
-        false => indices().min().unwrap_or_default().min(1),
+    let first = if decoder.indices_from_zero {
+        0
+    } else {
+        indices().min().unwrap_or_default().min(1)
     };
     let highest = indices().max().unwrap_or_default();
     let columns = decoder.features.unwrap_or_else(|| {

@@ -21,7 +21,7 @@ impl Settings {
         Self {
             ensemble: variable("SAGEMAKER_INFERENCE_ENSEMBLE").is_none_or(|value| value == "true"),
             selected: variable("SAGEMAKER_INFERENCE_OUTPUT").map(|keys| selected_keys(&keys)),
-            answers: Answers::from_settings(variable),
+            answers: Answers::default().with_settings(variable),
         }
     }
 }
@@ -43,6 +43,7 @@ mod tests {
         assert!(settings("SAGEMAKER_INFERENCE_ENSEMBLE", "true").ensemble);
         assert!(!settings("SAGEMAKER_INFERENCE_ENSEMBLE", "True").ensemble);
         assert!(settings("SAGEMAKER_BATCH", "true").answers.batch);
+        assert!(!settings("SAGEMAKER_BATCH", "False").answers.batch);
         let accept = settings("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json");
         assert_eq!(accept.answers.default_accept, "application/json");
         let keys = settings("SAGEMAKER_INFERENCE_OUTPUT", "predicted_label, Probability");

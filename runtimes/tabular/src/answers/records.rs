@@ -15,31 +15,27 @@ pub(super) fn scores<T: Float>(scores: &Scores<T>) -> Vec<u8> {
     out
 }
 
-/// A label for each key. Labels of classes are floats too, as the container writes them.
+/// A label for each key. All of them are 32-bit floats, as the container writes them, labels of classes
+/// too: those count classes, which are far fewer than what such a float holds exactly.
 pub(super) fn selected<T: Float>(selected: &Selected<T>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut record = Vec::new();
     for row in &selected.rows {
         record.clear();
         for (key, value) in selected.keys.iter().zip(row) {
-            put_value(&mut record, key, value);
+            put_label(&mut record, key, &numbers(value));
         }
         recordio::write(&mut out, &record);
     }
     out
 }
 
-fn put_value<T: Float>(record: &mut Vec<u8>, key: &str, value: &Value<T>) {
-    // Labels count classes, which are far fewer than what an f32 holds exactly.
-    let whole = |value: &i64| T::narrow(*value as f64).unwrap_or(T::NAN);
+fn numbers<T: Float>(value: &Value<T>) -> Vec<f32> {
     match value {
-        Value::Missing => put_label(record, key, &[T::NAN]),
-        Value::Whole(value) => put_label(record, key, &[whole(value)]),
-        Value::Number(value) => put_label(record, key, &[*value]),
-        Value::Wholes(values) => {
-            let values: Vec<T> = values.iter().map(whole).collect();
-            put_label(record, key, &values);
-        }
-        Value::Numbers(values) => put_label(record, key, values),
+        Value::Missing => vec![f32::NAN],
+        Value::Whole(value) => vec![*value as f32],
+        Value::Number(value) => vec![value.to_f32()],
+        Value::Wholes(values) => values.iter().map(|&value| value as f32).collect(),
+        Value::Numbers(values) => values.iter().map(|value| value.to_f32()).collect(),
     }
 }

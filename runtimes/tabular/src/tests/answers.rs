@@ -79,6 +79,22 @@ fn csv() {
 }
 
 #[test]
+fn plain() {
+    let plain = Answers {
+        style: Style::Plain,
+        ..Answers::default()
+    };
+    for (scores, csv, json) in [
+        (scalars(), "0.25\n0.1\n1e-8\n3.0\n", "[0.25,0.1,1e-8,3.0]"),
+        (matrix(), "0.25,0.75\n0.1,0.9\n", "[[0.25,0.75],[0.1,0.9]]"),
+    ] {
+        assert_eq!(text(&plain, scores.clone(), "text/csv"), csv);
+        assert_eq!(text(&batch(plain.clone()), scores.clone(), "text/csv"), csv);
+        assert_eq!(text(&plain, scores, "application/json"), json);
+    }
+}
+
+#[test]
 fn json() {
     let json = "application/json";
     assert_eq!(text(&multi(), scalars(), json), "[0.25,0.1,1e-8,3.0]");
@@ -107,6 +123,17 @@ fn recordio() {
     assert_eq!(body(&single(), matrix(), recordio), fixture("matrix.pb"));
     let payload = multi()
         .selected(&selected(), &Accept::new(Some(recordio)))
+        .unwrap();
+    assert_eq!(payload.body, fixture("selected.pb"));
+    let wide = Selected {
+        keys: selected().keys,
+        rows: vec![
+            vec![Value::Whole(1), Value::Numbers(vec![0.25_f64, 0.75])],
+            vec![Value::Number(1.0), Value::Numbers(vec![0.1, 0.9])],
+        ],
+    };
+    let payload = multi()
+        .selected(&wide, &Accept::new(Some(recordio)))
         .unwrap();
     assert_eq!(payload.body, fixture("selected.pb"));
     assert_eq!(payload.content_type, recordio);
@@ -236,7 +263,7 @@ fn the_default_and_refusals() {
 #[test]
 fn settings() {
     let with = |default: Option<&str>, batch: Option<&str>| {
-        Answers::from_settings(|name| {
+        Answers::default().with_settings(|name| {
             match name {
                 "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" => default,
                 "SAGEMAKER_BATCH" => batch,
@@ -247,7 +274,7 @@ fn settings() {
     };
     assert_eq!(with(None, None), Answers::default());
     assert_eq!(with(None, Some("true")), batch(multi()));
-    assert_eq!(with(None, Some("false")), multi());
+    assert_eq!(with(None, Some("False")), multi());
     let json = with(Some("application/json"), Some(""));
     assert_eq!(
         text(&json, scalars(), "application/json"),

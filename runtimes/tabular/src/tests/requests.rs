@@ -167,6 +167,12 @@ fn libsvm_as_the_container_reads_it() {
         let table = decode::<f64>(&decoder, LIBSVM, body).unwrap();
         assert_eq!(table.values, expected, "{body:?}");
     }
+    let from_zero = Decoder {
+        indices_from_zero: true,
+        ..decoder.clone()
+    };
+    let table = decode::<f64>(&from_zero, LIBSVM, "1:5").unwrap();
+    assert_eq!(table.values, [0.0, 5.0, 0.0]);
     let table = decode::<f64>(&decoder, LIBSVM, "1:nan 2:-inf").unwrap();
     assert!(table.values[0].is_nan());
     assert_eq!(table.values[1], f64::NEG_INFINITY);
