@@ -13,6 +13,7 @@
 mod answer;
 mod check;
 mod file;
+mod memory;
 mod model;
 mod npy;
 mod ops;
@@ -45,6 +46,7 @@ impl Model for OnnxModel {
     fn model_fn(model_dir: &Path) -> Result<Self> {
         let model = file::load(model_dir)?;
         println!("{}", model.description());
+        memory::loaded();
         Ok(model)
     }
 

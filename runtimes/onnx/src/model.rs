@@ -180,7 +180,7 @@ fn operators(graph: &tract_onnx::pb::GraphProto) -> BTreeSet<String> {
 }
 
 fn describe(proto: &ModelProto, operators: &BTreeSet<String>) -> String {
-    let opsets: Vec<String> = proto
+    let opsets: BTreeSet<String> = proto
         .opset_import
         .iter()
         .map(|opset| match opset.domain.as_str() {
@@ -188,6 +188,7 @@ fn describe(proto: &ModelProto, operators: &BTreeSet<String>) -> String {
             domain => format!("{domain} {}", opset.version),
         })
         .collect();
+    let opsets: Vec<String> = opsets.into_iter().collect();
     let names: Vec<&str> = operators.iter().map(String::as_str).collect();
     let nodes = proto.graph.as_ref().map_or(0, |graph| graph.node.len());
     format!(
