@@ -1,20 +1,14 @@
 //! A model: its trees, and what becomes of their sums.
 
 use std::borrow::Cow;
+use std::io::{Read, Seek};
 
-use memchr::memmem;
-use modelcell_forest::{Builder, Forest};
+use modelcell_forest::Forest;
 use modelcell_guest::{Context, Error, Result};
 
-use crate::header::Header;
 use crate::leaves::Leaves;
-use crate::lines::{Lines, quote};
 use crate::objective::Objective;
-use crate::tree::TreeReader;
-
-/// No file has more nodes than bytes over this: a leaf takes at least a digit and a space in six lists, and
-/// comes with a split.
-const BYTES_PER_NODE: usize = 6;
+use crate::read::read;
 
 /// From so many rows on it is faster to walk them side by side than one after the other.
 const ROWS_OF_A_BATCH: usize = 4;
@@ -38,39 +32,17 @@ impl Booster {
     ///
     /// # Errors
     /// Whatever is wrong with the file, and where.
-    pub fn parse(name: &str, text: &[u8]) -> Result<Self> {
-        Self::read(text).context(name)
-    }
-
-    fn read(text: &[u8]) -> Result<Self> {
-        let mut lines = Lines::new(text);
-        let header = Header::read(&mut lines)?;
-        let (mut nodes, mut leaf_count) = (0, 0);
-        for count in leaf_counts(text) {
-            nodes = count
-                .saturating_mul(2)
-                .saturating_sub(1)
-                .saturating_add(nodes);
-            leaf_count = count.saturating_add(leaf_count);
-        }
-        let most = text.len() / BYTES_PER_NODE;
-        let mut forest = Builder::new(header.features);
-        forest.reserve(nodes.min(most));
-        let mut leaves = Leaves::with_capacity(leaf_count.min(most));
-        let mut reader = TreeReader::default();
-        let features = header.features;
-        let trees = read_trees(&mut lines, features, &mut reader, &mut forest, &mut leaves)?;
-        leaves.shrink_to_fit();
-        check_trees(trees, &header)?;
+    pub fn parse(name: &str, file: impl Read + Seek) -> Result<Self> {
+        let saved = read(file).context(name)?;
         Ok(Self {
-            version: header.version,
-            boosting: boosting(lines, header.averaged),
-            objective: header.objective,
-            averaged: header.averaged,
-            outputs: header.outputs,
-            forest: forest.finish(),
-            leaves,
-            compares_with_infinity: reader.compares_with_infinity,
+            version: saved.header.version,
+            boosting: saved.boosting,
+            objective: saved.header.objective,
+            averaged: saved.header.averaged,
+            outputs: saved.header.outputs,
+            forest: saved.forest,
+            leaves: saved.leaves,
+            compares_with_infinity: saved.compares_with_infinity,
         })
     }
 
@@ -233,71 +205,6 @@ impl Booster {
 fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
-}
-
-/// What the trees of a file say their numbers of leaves are, to make room for them at once: memory that
-/// grows step by step leaves copies of itself behind.
-fn leaf_counts(text: &[u8]) -> impl Iterator<Item = usize> {
-    const KEY: &[u8] = b"\nnum_leaves=";
-    memmem::find_iter(text, KEY).filter_map(|at| {
-        let line = Lines::new(text.get(at + KEY.len()..)?).next()?;
-        str::from_utf8(line).ok()?.parse().ok()
-    })
-}
-
-/// Reads all trees, up to the line that ends them. Returns how many there are.
-fn read_trees(
-    lines: &mut Lines<'_>,
-    features: u32,
-    reader: &mut TreeReader,
-    forest: &mut Builder<f64>,
-    leaves: &mut Leaves,
-) -> Result<usize> {
-    for tree in 0.. {
-        let line = lines.next_filled().context(format_args!(
-            "the file ends after {tree} trees: \"end of trees\" is missing"
-        ))?;
-        if line == b"end of trees" {
-            return Ok(tree);
-        }
-        if !line.starts_with(b"Tree=") {
-            return Err(Error::failed(format_args!(
-                "tree {tree}: expected \"Tree={tree}\" or \"end of trees\", found {}",
-                quote(line)
-            )));
-        }
-        reader
-            .read(lines, features, forest, leaves)
-            .context(format_args!("tree {tree}"))?;
-    }
-    Ok(0)
-}
-
-fn check_trees(trees: usize, header: &Header) -> Result<()> {
-    if trees == 0 {
-        return Err(Error::failed("the model has no trees"));
-    }
-    if let Some(promised) = header.trees.filter(|&promised| promised != trees) {
-        return Err(Error::failed(format_args!(
-            "tree_sizes is about {promised} trees, but there are {trees}"
-        )));
-    }
-    let outputs = header.outputs;
-    if !trees.is_multiple_of(outputs) {
-        return Err(Error::failed(format_args!(
-            "{trees} trees are no whole number of iterations: num_tree_per_iteration is {outputs}"
-        )));
-    }
-    Ok(())
-}
-
-/// How the model was trained, from the parameters after the trees. Only for the description.
-fn boosting(mut lines: Lines<'_>, averaged: bool) -> String {
-    let named = lines.find_map(|line| line.strip_prefix(b"[boosting: ")?.strip_suffix(b"]"));
-    let known = ["gbdt", "dart", "goss", "rf"];
-    let found = known.iter().find(|name| named == Some(name.as_bytes()));
-    let default = if averaged { "rf" } else { "gbdt" };
-    (*found.unwrap_or(&default)).to_owned()
 }
 
 #[cfg(test)]

@@ -35,11 +35,12 @@ struct Text<'a> {
 }
 
 impl Header {
-    /// Reads the lines up to the empty one before the first tree.
+    /// Reads the first block of a file.
     ///
     /// # Errors
     /// If what every file of LightGBM 3 and 4 has is missing or wrong.
-    pub(crate) fn read(lines: &mut Lines<'_>) -> Result<Self> {
+    pub(crate) fn read(block: &[u8]) -> Result<Self> {
+        let mut lines = Lines::new(block);
         if lines.next() != Some(b"tree") {
             return Err(Error::failed(
                 "this is no model that LightGBM saved as text: its first line is not \"tree\"",
@@ -47,12 +48,31 @@ impl Header {
         }
         Text::read(lines).check()
     }
+
+    /// Whether a file with this header can have so many trees.
+    pub(crate) fn check_trees(&self, trees: usize) -> Result<()> {
+        if trees == 0 {
+            return Err(Error::failed("the model has no trees"));
+        }
+        if let Some(promised) = self.trees.filter(|&promised| promised != trees) {
+            return Err(Error::failed(format_args!(
+                "tree_sizes is about {promised} trees, but there are {trees}"
+            )));
+        }
+        let outputs = self.outputs;
+        if !trees.is_multiple_of(outputs) {
+            return Err(Error::failed(format_args!(
+                "{trees} trees are no whole number of iterations: num_tree_per_iteration is {outputs}"
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Text<'a> {
-    fn read(lines: &mut Lines<'a>) -> Self {
+    fn read(lines: Lines<'a>) -> Self {
         let mut text = Self::default();
-        for line in lines.take_while(|line| !line.is_empty()) {
+        for line in lines {
             let (key, value) = key_value(line);
             let place = match key {
                 b"version" => &mut text.version,

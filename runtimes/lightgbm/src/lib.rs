@@ -14,7 +14,9 @@
 //! missing value may be sent as it is.)
 //!
 //! **Answers** are what `Booster.predict` gives: a number for each row (for two classes the probability of the
-//! second one), or the probabilities of all classes; JSON unless the caller asks for something else.
+//! second one), or the probabilities of all classes; JSON unless the caller asks for something else. The
+//! settings of SageMaker's XGBoost container work here too: `SAGEMAKER_INFERENCE_OUTPUT` with its keys,
+//! `SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT` and `SAGEMAKER_BATCH`.
 //!
 //! - [`Booster`] is the model: it reads the file ([`Booster::parse`]) and predicts;
 //! - [`LightGbm`] is the four hooks around it.
@@ -22,6 +24,7 @@
 //! Predictions agree with LightGBM's to the last bits: the trees compare and add as it does, in its order, and
 //! only the exponentials come from another library.
 
+mod blocks;
 mod booster;
 mod find;
 mod header;
@@ -29,7 +32,9 @@ mod leaves;
 mod lines;
 mod model;
 mod objective;
+mod read;
+mod selected;
 mod tree;
 
 pub use booster::Booster;
-pub use model::LightGbm;
+pub use model::{LightGbm, Prediction};

@@ -15,11 +15,6 @@ impl<'a> Lines<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
         Self { rest: text }
     }
-
-    /// The next line that is not empty.
-    pub(crate) fn next_filled(&mut self) -> Option<&'a [u8]> {
-        self.find(|line| !line.is_empty())
-    }
 }
 
 impl<'a> Iterator for Lines<'a> {

@@ -1,20 +1,73 @@
 //! The four hooks.
 
-use std::fs;
-use std::hint::black_box;
+use std::env;
+use std::fs::File;
 use std::path::Path;
 
 use modelcell_guest::{Accept, Context, Model, Payload, Request, Result, export};
-use modelcell_tabular::{Answers, Decoder, Scores, Style, Table};
+use modelcell_tabular::{Answers, Decoder, Scores, Selected, Style, Table, selected_keys};
 
 use crate::Booster;
 use crate::find::model_file;
+use crate::selected::select;
+
+/// What requests may be, and answers.
+const TAKES: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, application/json, \
+                     application/jsonlines, application/x-npy";
+const ANSWERS: &str = "application/json, text/csv, application/jsonlines, \
+                       application/x-recordio-protobuf, application/x-npy";
 
 /// A LightGBM model behind the four hooks.
 pub struct LightGbm {
     booster: Booster,
     decoder: Decoder,
     answers: Answers,
+    /// What to answer with in place of the plain predictions.
+    selected: Option<Vec<String>>,
+}
+
+/// What goes back to the caller.
+pub enum Prediction {
+    /// What `Booster.predict` gives.
+    Scores(Scores<f64>),
+    /// What `SAGEMAKER_INFERENCE_OUTPUT` makes of it.
+    Selected(Selected<f64>),
+}
+
+#[export]
+impl Model for LightGbm {
+    type Input = Table<f64>;
+    type Prediction = Prediction;
+
+    /// Reads the model file, and says on one line what it is.
+    fn model_fn(model_dir: &Path) -> Result<Self> {
+        let model = Self::load(model_dir, |name| env::var(name).ok())?;
+        println!(
+            "{}; takes {TAKES}; answers {ANSWERS}",
+            model.booster.description()
+        );
+        Ok(model)
+    }
+
+    fn input_fn(&self, request: Request) -> Result<Table<f64>> {
+        self.decoder.decode(request)
+    }
+
+    fn predict_fn(&self, table: Table<f64>) -> Result<Prediction> {
+        let predictions = self.booster.predict(&table.values)?;
+        let scores = Scores::new(self.booster.outputs(), predictions);
+        Ok(match &self.selected {
+            None => Prediction::Scores(scores),
+            Some(keys) => Prediction::Selected(select(keys, self.booster.classes(), &scores)),
+        })
+    }
+
+    fn output_fn(&self, prediction: Prediction, accept: &Accept) -> Result<Payload> {
+        match prediction {
+            Prediction::Scores(scores) => self.answers.scores(scores, accept),
+            Prediction::Selected(selected) => self.answers.selected(&selected, accept),
+        }
+    }
 }
 
 impl LightGbm {
@@ -22,23 +75,13 @@ impl LightGbm {
     pub fn booster(&self) -> &Booster {
         &self.booster
     }
-}
 
-#[export]
-impl Model for LightGbm {
-    /// A row for each prediction.
-    type Input = Table<f64>;
-    /// What `Booster.predict` gives.
-    type Prediction = Scores<f64>;
-
-    /// Reads the model file, and says on one line what it is.
-    fn model_fn(model_dir: &Path) -> Result<Self> {
+    /// Loads the model of an artifact, with the operator's settings by their names.
+    fn load(model_dir: &Path, setting: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let path = model_file(model_dir)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut text = fs::read(&path).context(&name)?;
-        let booster = Booster::parse(&name, &text)?;
-        forget(&mut text);
-        println!("{}; {}", booster.description(), interface(&booster));
+        let file = File::open(&path).context(&name)?;
+        let booster = Booster::parse(&name, file)?;
         Ok(Self {
             decoder: Decoder {
                 features: Some(booster.features()),
@@ -46,51 +89,22 @@ impl Model for LightGbm {
                 indices_from_zero: true,
                 ..Decoder::default()
             },
-            // In CSV a row on a line and in JSON plain lists, as everywhere in Modelcell.
-            answers: Answers {
-                default_accept: "application/json".to_owned(),
-                style: Style::Plain,
-                batch: false,
-            }
-            .with_settings(|name| std::env::var(name).ok()),
+            answers: answers(&setting),
+            selected: setting("SAGEMAKER_INFERENCE_OUTPUT").map(|keys| selected_keys(&keys)),
             booster,
         })
     }
-
-    fn input_fn(&self, request: Request) -> Result<Table<f64>> {
-        self.decoder.decode(request)
-    }
-
-    fn predict_fn(&self, table: Table<f64>) -> Result<Scores<f64>> {
-        let predictions = self.booster.predict(&table.values)?;
-        Ok(Scores::new(self.booster.outputs(), predictions))
-    }
-
-    fn output_fn(&self, scores: Scores<f64>, accept: &Accept) -> Result<Payload> {
-        self.answers.scores(scores, accept)
-    }
 }
 
-/// What it takes and answers, for operators.
-fn interface(booster: &Booster) -> String {
-    let answer = match (booster.outputs(), booster.classes()) {
-        (1, 2) => "the probability of class 1".to_owned(),
-        (1, _) => "a number".to_owned(),
-        (outputs, 0) => format!("{outputs} numbers"),
-        (outputs, _) => format!("the probabilities of {outputs} classes"),
+/// JSON if nobody asks for anything else, and CSV that is CSV: there is no older server whose callers expect
+/// otherwise.
+fn answers(setting: impl Fn(&str) -> Option<String>) -> Answers {
+    let answers = Answers {
+        default_accept: "application/json".to_owned(),
+        style: Style::Plain,
+        batch: false,
     };
-    format!(
-        "takes rows of {} numbers; answers {answer} for each",
-        booster.features()
-    )
-}
-
-/// Overwrites what is needed no more with zeros. A model's memory is frozen as it is after `model_fn`, with
-/// what was freed, but pages of zeros take no room.
-fn forget(text: &mut [u8]) {
-    text.fill(0);
-    // Or the compiler sees that nobody reads the zeros, and leaves them out.
-    black_box(text);
+    answers.with_settings(setting)
 }
 
 #[cfg(test)]

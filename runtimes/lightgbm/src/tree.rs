@@ -39,10 +39,9 @@ struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Takes lines up to an empty one.
-    fn read(lines: &mut Lines<'a>) -> Self {
+    fn read(lines: Lines<'a>) -> Self {
         let mut text = Self::default();
-        for line in lines.take_while(|line| !line.is_empty()) {
+        for line in lines {
             let (key, value) = key_value(line);
             let place = match key {
                 b"num_leaves" => &mut text.num_leaves,
@@ -91,13 +90,13 @@ pub(crate) struct TreeReader {
 }
 
 impl TreeReader {
-    /// Reads a tree's lines, up to an empty one. Adds its splits to `forest` and its leaves to `leaves`.
+    /// Reads a tree's lines. Adds its splits to `forest` and its leaves to `leaves`.
     ///
     /// # Errors
     /// Whatever is wrong with it. They do not say in which tree.
     pub(crate) fn read(
         &mut self,
-        lines: &mut Lines<'_>,
+        lines: Lines<'_>,
         features: u32,
         forest: &mut Builder<f64>,
         leaves: &mut Leaves,

@@ -43,12 +43,13 @@ enum Kind {
 
 impl Booster {
     /// Reads a model file: JSON, UBJSON or the older binary format of `XGBoost`, told apart by what is
-    /// in it.
+    /// in it. `bytes` is how long it is, or 0: with that, room is made for the trees at once, and none is
+    /// left over from when they were fewer.
     ///
     /// # Errors
     /// Failed, if it is malformed or something else; the text begins with `name` and says where.
-    pub fn parse(name: &str, file: impl Read) -> Result<Self> {
-        format::read(file)
+    pub fn parse(name: &str, file: impl Read, bytes: u64) -> Result<Self> {
+        format::read(file, bytes)
             .and_then(Self::new)
             .map_err(|error| Error::failed(format_args!("{name}: {}", error.message())))
     }

@@ -7,10 +7,16 @@ use modelcell_guest::{Error, Result};
 use crate::read::Input;
 use crate::read::json::Json;
 use crate::read::ubj::Ubj;
+use crate::saved::trees::TreesBuilder;
 use crate::saved::{Saved, binary, document};
 
-/// Reads a model file of any format.
-pub(crate) fn read(file: impl Read) -> Result<Saved> {
+/// Reads a model file of any format, which has so many bytes.
+pub(crate) fn read(file: impl Read, bytes: u64) -> Result<Saved> {
+    // What a node takes in each format, seen from models of some size.
+    let room = |node_bytes: u64| Saved {
+        trees: TreesBuilder::new(usize::try_from(bytes / node_bytes).unwrap_or_default()),
+        ..Saved::default()
+    };
     let mut input = Input::new(file);
     let start = input.ahead()?;
     if start.is_empty() {
@@ -27,17 +33,17 @@ pub(crate) fn read(file: impl Read) -> Result<Saved> {
     match start {
         [b'{', b'L' | b'l' | b'I' | b'i' | b'U' | b'#' | b'$', ..] => {
             let mut document = Ubj::new(input);
-            let saved = document::read(&mut document)?;
+            let saved = document::read(&mut document, room(40))?;
             document.end()?;
             Ok(saved)
         }
         _ if is_json(start) => {
             let mut document = Json::new(input);
-            let saved = document::read(&mut document)?;
+            let saved = document::read(&mut document, room(60))?;
             document.end()?;
             Ok(saved)
         }
-        _ if is_binary(start) => binary::read(&mut input),
+        _ if is_binary(start) => binary::read(&mut input, room(36)),
         _ => Err(Error::failed(
             "it is no XGBoost model: neither JSON, UBJSON nor XGBoost's older binary format",
         )),

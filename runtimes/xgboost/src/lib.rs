@@ -27,3 +27,8 @@ pub use runtime::{Prediction, XGBoost};
 
 #[cfg(test)]
 mod tests;
+
+/// What was read of a model file and freed is not to be a part of every model.
+#[cfg(target_os = "wasi")]
+#[global_allocator]
+static HEAP: modelcell_guest::CleanHeap = modelcell_guest::CleanHeap;

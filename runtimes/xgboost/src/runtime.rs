@@ -14,8 +14,8 @@ use crate::{Booster, files};
 /// What requests may be, and answers.
 const TAKES: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, application/json, \
                      application/jsonlines, application/x-npy";
-const ANSWERS: &str =
-    "text/csv, application/json, application/jsonlines, application/x-recordio-protobuf";
+const ANSWERS: &str = "text/csv, application/json, application/jsonlines, \
+                       application/x-recordio-protobuf, application/x-npy";
 
 /// The model: the boosters of an artifact, and how the operator wants them served.
 pub struct XGBoost {
@@ -78,7 +78,8 @@ impl XGBoost {
         let mut boosters = Vec::new();
         for (name, path) in files {
             let file = File::open(path).context(&name)?;
-            let booster = Booster::parse(&name, file)?;
+            let bytes = file.metadata().context(&name)?.len();
+            let booster = Booster::parse(&name, file, bytes)?;
             boosters.push((name, booster));
         }
         let ensemble = Ensemble::new(boosters)?;

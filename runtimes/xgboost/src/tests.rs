@@ -1,3 +1,4 @@
 //! Tests of whole models: those that XGBoost trained, and what is left of them when they are broken.
 
 mod agreement;
+mod malformed;

@@ -24,7 +24,7 @@ const ZEROS: [u8; PAGE] = [0; PAGE];
 const EXTENTS: usize = 16;
 
 /// Zeros between two extents that are rather taken into the file than mapped apart, in bytes.
-const FIRST_GAP: usize = 64 * 1024;
+const FIRST_GAP: usize = 8 * 1024;
 
 /// A part of a memory, in bytes from its beginning; multiples of [`PAGE`].
 pub type Extent = Range<usize>;

@@ -1,5 +1,7 @@
 //! Files that are not as LightGBM writes them: errors that say where, and never a panic.
 
+use std::io::Cursor;
+
 use super::*;
 
 mod errors;
@@ -87,7 +89,7 @@ const ROWS: [[f64; 4]; 5] = [
 ];
 
 fn parse(text: &[u8]) -> Result<Booster> {
-    Booster::parse("m.txt", text)
+    Booster::parse("m.txt", Cursor::new(text))
 }
 
 fn changed(from: &str, to: &str) -> String {

@@ -29,7 +29,7 @@ fn models(version: &str) -> Vec<PathBuf> {
 }
 
 fn load(path: &Path) -> Booster {
-    Booster::parse("model.txt", &fs::read(path).unwrap()).unwrap()
+    Booster::parse("model.txt", fs::File::open(path).unwrap()).unwrap()
 }
 
 /// Equal to the bit, or as good as: exponentials come from different libraries.

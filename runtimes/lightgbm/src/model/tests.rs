@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use modelcell_guest::ndarray::{Array2, ArrayD};
@@ -175,30 +176,37 @@ fn the_number_of_features_is_checked() {
 #[test]
 fn operators_read_what_a_model_is() {
     for (name, expected) in [
-        (
-            "regression",
-            "lightgbm v4: gbdt, regression, 8 trees, 12 features; takes rows of 12 numbers; answers a number for each",
-        ),
-        (
-            "rf",
-            "lightgbm v4: rf, binary, 8 trees, 12 features, 2 classes; takes rows of 12 numbers; answers the probability of class 1 for each",
-        ),
-        (
-            "dart",
-            "lightgbm v4: dart, binary, 8 trees, 12 features, 2 classes; takes rows of 12 numbers; answers the probability of class 1 for each",
-        ),
+        ("regression", "gbdt, regression, 8 trees, 12 features"),
+        ("rf", "rf, binary, 8 trees, 12 features, 2 classes"),
+        ("dart", "dart, binary, 8 trees, 12 features, 2 classes"),
+        ("goss", "gbdt, regression, 8 trees, 12 features"),
+        ("custom", "gbdt, custom, 8 trees, 12 features"),
         (
             "linear_multiclass",
-            "lightgbm v4: gbdt, multiclass, 24 linear trees, 12 features, 3 classes; takes rows of 12 numbers; answers the probabilities of 3 classes for each",
+            "gbdt, multiclass, 24 linear trees, 12 features, 3 classes",
         ),
     ] {
-        let model = model(name);
-        let booster = model.booster();
-        assert_eq!(
-            format!("{}; {}", booster.description(), interface(booster)),
-            expected
-        );
+        let expected = format!("lightgbm v4: {expected}");
+        assert_eq!(model(name).booster().description(), expected);
     }
+}
+
+#[test]
+fn operators_set_what_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(fixture("4.7.0/binary.txt"), folder.path().join("m.txt")).unwrap();
+    let settings = |name: &str| match name {
+        "SAGEMAKER_INFERENCE_OUTPUT" => Some("predicted_label, labels".to_owned()),
+        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" => Some("application/jsonlines".to_owned()),
+        _ => None,
+    };
+    let model = LightGbm::load(folder.path(), settings).unwrap();
+    let body = lines(&rows(1), |row| text(row, "", ",")).join("\n");
+    let label = u8::from(expected("binary", 1)[0] > 0.5);
+    assert_eq!(
+        ask(&model, Request::new(body).content_type("text/csv")),
+        format!("{{\"predicted_label\":{label},\"labels\":[0,1]}}\n")
+    );
 }
 
 #[test]

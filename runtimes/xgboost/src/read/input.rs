@@ -4,8 +4,9 @@ use std::io::{ErrorKind, Read};
 
 use modelcell_guest::{Context, Error, Result};
 
-/// Few reads, because each is a call out of the cell; and little memory, because it stays the cell's.
-const BUFFER: usize = 64 << 10;
+/// Few reads, because each is a call out of the cell. But each also leaves behind as much memory, which
+/// the system's interface takes for itself.
+const BUFFER: usize = 16 << 10;
 
 /// The longest piece that [`Input::ahead`] gives.
 pub(crate) const AHEAD: usize = 256;
@@ -146,5 +147,14 @@ impl<R: Read> Input<R> {
             }
         }
         Ok(())
+    }
+}
+
+/// A cell's memory is kept as it is when the model has been loaded, but for the pages that are zero.
+impl<R> Drop for Input<R> {
+    fn drop(&mut self) {
+        self.buffer.fill(0);
+        // Otherwise the compiler would leave it out.
+        std::hint::black_box(&self.buffer);
     }
 }

@@ -61,6 +61,36 @@ impl<R: Read> Ubj<R> {
         })
     }
 
+    /// So many numbers of 4 bytes, as many at a time as have been read from the file.
+    fn packed<T: Number>(
+        &mut self,
+        mut count: u64,
+        number: impl Fn([u8; 4]) -> Option<T>,
+        to: &mut Vec<T>,
+    ) -> Result<()> {
+        while count > 0 {
+            let ahead = self.input.ahead()?;
+            let (words, _) = ahead.as_chunks::<4>();
+            let words = usize::try_from(count)
+                .ok()
+                .and_then(|count| words.get(..count))
+                .unwrap_or(words);
+            let before = to.len();
+            to.extend(words.iter().map_while(|&word| number(word)));
+            let (taken, there) = (to.len() - before, words.len());
+            self.input.advance(4 * taken);
+            count -= taken as u64;
+            if taken < there {
+                let message = format_args!("a number is not a {}", T::NAME);
+                return Err(self.input.error(message));
+            }
+            if there == 0 {
+                return Err(self.input.ends());
+            }
+        }
+        Ok(())
+    }
+
     fn count(&mut self) -> Result<u64> {
         let kind = self.input.next()?;
         let count = self.scalar::<i64>(kind)?;
@@ -198,6 +228,18 @@ impl<R: Read> Pull for Ubj<R> {
         // Values without bytes would let a file claim any count.
         if items.kind.is_some_and(|kind| size(kind).is_none()) {
             return Err(self.input.error("a list of no numbers"));
+        }
+        // Nearly all lists are of these.
+        match (items.kind, items.left) {
+            (Some(b'l'), Some(count)) => {
+                let number = |bytes| T::from_integer(i32::from_be_bytes(bytes).into());
+                return self.packed(count, number, to);
+            }
+            (Some(b'd'), Some(count)) => {
+                let number = |bytes| T::from_single(f32::from_be_bytes(bytes));
+                return self.packed(count, number, to);
+            }
+            _ => {}
         }
         while self.another(&mut items, b']')? {
             let kind = match items.kind {

@@ -19,15 +19,14 @@ pub(crate) const MARK: &[u8] = b"binf";
 /// Nodes of a tree at most: their numbers have 31 bits.
 const NODES: u32 = i32::MAX as u32;
 
-/// Reads a whole file.
-pub(crate) fn read<R: Read>(input: &mut Input<R>) -> Result<Saved> {
+/// Reads a whole file into `saved`, which has nothing yet.
+pub(crate) fn read<R: Read>(input: &mut Input<R>, mut saved: Saved) -> Result<Saved> {
     if input.ahead()?.starts_with(SERIALISED) {
         input.discard(SERIALISED.len() as u64 + 8)?;
     }
     if input.ahead()?.starts_with(MARK) {
         input.discard(MARK.len() as u64)?;
     }
-    let mut saved = Saved::default();
     let has_attributes = read_learner(input, &mut saved).context("the learner")?;
     let objective = read_text(input, "the objective's name")?;
     let booster = read_text(input, "the booster's name")?;

@@ -10,9 +10,8 @@ use super::trees::TreesBuilder;
 use super::{Saved, Version, base_score, missing};
 use crate::read::Pull;
 
-/// Reads a whole document.
-pub(crate) fn read(document: &mut impl Pull) -> Result<Saved> {
-    let mut saved = Saved::default();
+/// Reads a whole document into `saved`, which has nothing yet.
+pub(crate) fn read(document: &mut impl Pull, mut saved: Saved) -> Result<Saved> {
     let mut learner = false;
     let mut items = document.object()?;
     while let Some(key) = document.key(&mut items)? {

@@ -26,15 +26,7 @@ pub(crate) struct TreesBuilder {
 
 impl Default for TreesBuilder {
     fn default() -> Self {
-        Self {
-            forest: Builder::new(u32::MAX),
-            vectors: Vec::new(),
-            leaf_size: None,
-            outputs: Vec::new(),
-            trees: 0,
-            set_words: 0,
-            highest: None,
-        }
+        Self::new(0)
     }
 }
 
@@ -48,6 +40,21 @@ pub(crate) struct Trees {
 }
 
 impl TreesBuilder {
+    /// No trees yet, but room for so many nodes.
+    pub(crate) fn new(nodes: usize) -> Self {
+        let mut forest = Builder::new(u32::MAX);
+        forest.reserve(nodes);
+        Self {
+            forest,
+            vectors: Vec::new(),
+            leaf_size: None,
+            outputs: Vec::new(),
+            trees: 0,
+            set_words: 0,
+            highest: None,
+        }
+    }
+
     /// Whether a tree's `base_weights` may be its leaves.
     pub(crate) fn wants_base_weights(&self) -> bool {
         self.leaf_size != Some(1)

@@ -61,7 +61,7 @@ fn all_models_agree_with_the_library() {
     let mut failures = Vec::new();
     for (model, expected) in &models {
         let name = model.strip_prefix(fixtures()).unwrap().display();
-        let booster = Booster::parse("model", File::open(model).unwrap()).unwrap();
+        let booster = Booster::parse("model", File::open(model).unwrap(), 0).unwrap();
         let expected: Vec<f32> = npy::read(expected).unwrap().into_iter().collect();
         let scores = booster.predict(values, width);
         assert_eq!(scores.values.len(), expected.len(), "{name}");

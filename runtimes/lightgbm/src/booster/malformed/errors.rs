@@ -230,12 +230,12 @@ fn errors_name_the_place() {
         (
             "Tree=1\n",
             "Twig=1\n",
-            "tree 1: expected \"Tree=1\" or \"end of trees\", found \"Twig=1\"",
+            "tree 1: expected a line \"Tree=...\" or \"end of trees\", found \"Twig=1\"",
         ),
         (
             "end of trees\n",
             "",
-            "tree 3: expected \"Tree=3\" or \"end of trees\", found \"feature_importances:\"",
+            "tree 3: expected a line \"Tree=...\" or \"end of trees\", found \"feature_importances:\"",
         ),
     ] {
         let error = parse(changed(from, to).as_bytes()).unwrap_err();

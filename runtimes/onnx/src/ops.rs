@@ -1,0 +1,61 @@
+//! The operators: those of tract, and our own where tract has none, or only a slower or a narrower one.
+
+mod attributes;
+mod cast;
+mod columns;
+mod distance;
+mod encode;
+mod kernel;
+mod labels;
+mod linear;
+mod post;
+mod scale;
+mod svm;
+mod trees;
+mod values;
+
+use tract_onnx::model::OnnxOpRegister;
+
+pub(crate) use attributes::Attributes;
+use kernel::build;
+pub(crate) use labels::Labels;
+pub(crate) use values::{tensor, values};
+
+/// The domains that operators come from.
+pub(crate) const DOMAINS: [&str; 3] = ["ai.onnx", "ai.onnx.ml", "com.microsoft"];
+
+/// All operators, by their names.
+pub(crate) fn registry() -> OnnxOpRegister {
+    let mut registry = OnnxOpRegister::default();
+    tract_onnx::ops::register_all_ops(&mut registry);
+    registry.insert(
+        "ArrayFeatureExtractor",
+        build::<columns::ArrayFeatureExtractor>,
+    );
+    registry.insert("Binarizer", build::<scale::Binarizer>);
+    registry.insert("CDist", build::<distance::CDist>);
+    if let Some(builder) = registry.0.insert("Cast".to_owned(), cast::build) {
+        registry.insert(cast::CAST_OF_LENGTHS, builder);
+    }
+    registry.insert("CategoryMapper", build::<encode::LabelEncoder>);
+    registry.insert("FeatureVectorizer", build::<columns::FeatureVectorizer>);
+    registry.insert("Imputer", build::<scale::Imputer>);
+    registry.insert("LabelEncoder", build::<encode::LabelEncoder>);
+    registry.insert("LinearClassifier", build::<linear::LinearClassifier>);
+    registry.insert("LinearRegressor", build::<linear::LinearRegressor>);
+    registry.insert("Normalizer", build::<scale::Normalizer>);
+    registry.insert("OneHotEncoder", build::<encode::OneHotEncoder>);
+    registry.insert("SVMClassifier", build::<svm::SvmClassifier>);
+    registry.insert("SVMRegressor", build::<svm::SvmRegressor>);
+    registry.insert("Scaler", build::<scale::Scaler>);
+    registry.insert("TreeEnsemble", build::<trees::TreeEnsembleRegressor>);
+    registry.insert(
+        "TreeEnsembleClassifier",
+        build::<trees::TreeEnsembleClassifier>,
+    );
+    registry.insert(
+        "TreeEnsembleRegressor",
+        build::<trees::TreeEnsembleRegressor>,
+    );
+    registry
+}

@@ -1,0 +1,230 @@
+//! Cast. tract's own makes lengths of whole numbers, which may then be symbolic; for the numbers and
+//! texts of data that is slow, and text it hardly knows.
+
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::tract_hir::internal::*;
+
+use super::attributes::Attributes;
+use super::kernel::{Fact, Kernel, wrap};
+use super::values::{tensor, values};
+
+/// Converts values to another type.
+#[derive(Debug)]
+pub(crate) struct Cast {
+    to: DatumType,
+}
+
+/// The name under which the registry keeps tract's own Cast.
+pub(crate) const CAST_OF_LENGTHS: &str = "Cast of lengths";
+
+/// Builds the node. What is made of whole numbers stays with tract, which sees shapes in them.
+pub(crate) fn build(
+    context: &ParsingContext,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let cast = Cast::read(&Attributes(node))?;
+    let to = cast.to;
+    let data = wrap(node, cast);
+    let registry = &context.framework.op_register.0;
+    let builder = registry.get(CAST_OF_LENGTHS).context("tract has no Cast")?;
+    let (lengths, _) = builder(context, node)?;
+    Ok((Box::new(Either { to, data, lengths }), vec![]))
+}
+
+/// One of two nodes, as the input's type has it.
+#[derive(Debug, Clone)]
+struct Either {
+    to: DatumType,
+    data: Box<dyn InferenceOp>,
+    lengths: Box<dyn InferenceOp>,
+}
+
+impl PartialEq for Either {
+    fn eq(&self, other: &Self) -> bool {
+        self.to == other.to
+    }
+}
+
+impl Eq for Either {}
+
+impl Either {
+    fn choose(&mut self, kind: DatumType) -> &mut Box<dyn InferenceOp> {
+        if is_data(kind) {
+            &mut self.data
+        } else {
+            &mut self.lengths
+        }
+    }
+}
+
+/// Whether values of this type cannot be lengths.
+fn is_data(kind: DatumType) -> bool {
+    kind.is_float() || kind == String::datum_type() || kind == bool::datum_type()
+}
+
+impl Op for Either {
+    fn name(&self) -> StaticName {
+        "Cast".into()
+    }
+
+    not_a_typed_op!();
+}
+
+impl EvalOp for Either {
+    not_out_of_plan!();
+}
+
+impl InferenceOp for Either {
+    fn infer_facts(
+        &mut self,
+        inputs: TVec<&InferenceFact>,
+        outputs: TVec<&InferenceFact>,
+        observed: TVec<&InferenceFact>,
+    ) -> TractResult<(
+        TVec<InferenceFact>,
+        TVec<InferenceFact>,
+        TVec<InferenceFact>,
+    )> {
+        let kind = inputs
+            .first()
+            .and_then(|input| input.datum_type.concretize());
+        match kind {
+            Some(kind) => self.choose(kind).infer(inputs, outputs, observed),
+            None => Ok((
+                inputs.into_iter().cloned().collect(),
+                outputs.into_iter().cloned().collect(),
+                observed.into_iter().cloned().collect(),
+            )),
+        }
+    }
+
+    fn to_typed(
+        &self,
+        source: &InferenceModel,
+        node: &InferenceNode,
+        target: &mut TypedModel,
+        mapping: &HashMap<OutletId, OutletId>,
+    ) -> TractResult<TVec<OutletId>> {
+        let input = node.inputs.first().and_then(|input| mapping.get(input));
+        let kind = target
+            .outlet_fact(*input.context("it has no input")?)?
+            .datum_type;
+        self.clone()
+            .choose(kind)
+            .to_typed(source, node, target, mapping)
+    }
+
+    as_op!();
+}
+
+impl Kernel for Cast {
+    fn read(attributes: &Attributes) -> TractResult<Self> {
+        let number = attributes.int("to")?.context("it has no attribute to")?;
+        let kind = DataType::try_from(i32::try_from(number)?)
+            .map_err(|_| format_err!("its type has the unknown number {number}"))?;
+        Ok(Self {
+            to: DatumType::try_from(kind)?,
+        })
+    }
+
+    fn outputs(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+        let [input] = inputs else {
+            bail!("it takes one input");
+        };
+        Ok(tvec![Fact::new(self.to, input.shape.iter().cloned())])
+    }
+
+    fn eval(&self, inputs: &[TValue]) -> TractResult<TVec<Tensor>> {
+        let input = inputs.first().context("it takes one input")?;
+        let text = String::datum_type();
+        Ok(tvec![match (input.datum_type(), self.to) {
+            (from, to) if from == to => input.clone().into_tensor(),
+            (from, to) if from == text => parse(input)?.cast_to_dt(to)?.into_owned(),
+            (_, to) if to == text => print(input)?,
+            (from, to) if to == bool::datum_type() && from.is_float() => {
+                let input = input.cast_to::<f64>()?;
+                let bits = values::<f64>(&input)?.iter().map(|value| *value != 0.0);
+                tensor(input.shape(), bits.collect())?
+            }
+            (_, to) => input.cast_to_dt(to)?.into_owned(),
+        }])
+    }
+}
+
+/// The numbers that texts spell.
+fn parse(input: &Tensor) -> TractResult<Tensor> {
+    let numbers = values::<String>(input)?.iter().map(|text| {
+        text.trim()
+            .parse::<f64>()
+            .with_context(|| format!("{text:?} is not a number"))
+    });
+    tensor(input.shape(), numbers.collect::<TractResult<_>>()?)
+}
+
+/// Texts that spell the numbers, as onnxruntime spells them.
+fn print(input: &Tensor) -> TractResult<Tensor> {
+    let texts: Vec<String> = match input.datum_type() {
+        DatumType::Bool => values::<bool>(input)?
+            .iter()
+            .map(|bit| u8::from(*bit).to_string())
+            .collect(),
+        kind if kind.is_float() => {
+            let digits = if kind == f64::datum_type() { 17 } else { 8 };
+            let input = input.cast_to::<f64>()?;
+            values::<f64>(&input)?
+                .iter()
+                .map(|value| print_float(*value, digits))
+                .collect()
+        }
+        _ => {
+            let input = input.cast_to::<i64>()?;
+            values::<i64>(&input)?.iter().map(i64::to_string).collect()
+        }
+    };
+    tensor(input.shape(), texts)
+}
+
+/// A float with this many digits that count, as `%g` of C prints it.
+fn print_float(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "INF" } else { "-INF" }.to_owned();
+    }
+    let scientific = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let strip = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..digits as i32).contains(&exponent) {
+        let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+        return strip(&format!("{value:.decimals$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", strip(mantissa), exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_printed_as_c_prints_them() {
+        for (value, expected) in [
+            (1.0, "1"),
+            (0.5, "0.5"),
+            (-2.25, "-2.25"),
+            (0.1_f32.into(), "0.1"),
+            (1e10, "1e+10"),
+            (1e-5, "1e-05"),
+            (f64::NEG_INFINITY, "-INF"),
+        ] {
+            assert_eq!(print_float(value, 8), expected);
+        }
+    }
+}
