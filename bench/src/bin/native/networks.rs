@@ -16,13 +16,16 @@ const ROUND_MICROS: f64 = 200_000.0;
 const MOST_RUNS: usize = 500;
 /// How many times onnxruntime's time one row may take, of the models for which there is an aim.
 const AIM: f64 = 10.0;
-/// Models that this benchmark trains; those of the examples have no aim.
+/// Models that this benchmark trains. Each row has an aim.
 const TRAINED: [&str; 2] = ["logistic.onnx", "mlp.onnx"];
+/// Networks among those that the runtime is tested with. They have none.
+const NETWORKS: [&str; 2] = ["cnn.onnx", "transformer.onnx"];
 
 /// Measures and prints.
 pub fn measure(host: &InProcess, trained: &Trained) -> Result<(), String> {
     let mut models: Vec<PathBuf> = TRAINED.iter().map(|name| trained.file(name)).collect();
-    models.extend(examples()?);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtimes/onnx/tests/fixtures");
+    models.extend(NETWORKS.iter().map(|name| fixtures.join(name)));
     let mut native = Onnxruntime::start(&models)?;
     println!(
         "\nruntime onnx next to onnxruntime {}, one row",
@@ -34,27 +37,6 @@ pub fn measure(host: &InProcess, trained: &Trained) -> Result<(), String> {
         contest(host, &mut native, index, model)?;
     }
     Ok(())
-}
-
-/// The networks among the examples.
-fn examples() -> Result<Vec<PathBuf>, String> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(top).map_err(|e| e.to_string())? {
-        let dir = entry.map_err(|e| e.to_string())?.path().join("model");
-        // Not every example has files of a model.
-        for file in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let file = file.path();
-            if file
-                .extension()
-                .is_some_and(|extension| extension == "onnx")
-            {
-                found.push(file);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn contest(
@@ -82,7 +64,7 @@ fn contest(
     }
     let pairs = costs.iter().zip(&theirs);
     let ratio = median(pairs.map(|(one, other)| one.total / other).collect());
-    let short = shorten(model);
+    let short = model.file_stem().unwrap_or_default().to_string_lossy();
     println!(
         "{:<38} {:>7.1}",
         format!("{short}, onnxruntime"),
@@ -102,14 +84,4 @@ fn contest(
         println!("  {short}: {ratio:.1} times onnxruntime's");
     }
     Ok(())
-}
-
-/// The example's name, or the file's.
-fn shorten(model: &Path) -> String {
-    let mut parts = model.components().rev();
-    let file = parts.next();
-    let example = parts.next().filter(|dir| dir.as_os_str() == "model");
-    let part = example.and_then(|_| parts.next()).or(file);
-    part.map(|part| part.as_os_str().to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
