@@ -58,14 +58,35 @@ pub fn to_bytes<T: Element, D: Dimension>(array: &Array<T, D>) -> Vec<u8> {
 pub(crate) fn read_tensor<T: Element>(bytes: &[u8]) -> Result<Tensor<T>> {
     let (header, data) = header::read(bytes)
         .map_err(|problem| Error::invalid_input(format_args!("not a readable npy: {problem}")))?;
-    let mut values = Vec::with_capacity(data.len() / header.dtype.size);
-    for item in data.chunks_exact(header.dtype.size) {
-        let number = number(item, header.dtype);
-        values.push(
-            T::from_number(number)
-                .ok_or_else(|| out_of_range::<T>(number, &header, values.len()))?,
-        );
-    }
+    let mut values = match (
+        header.dtype.kind,
+        header.dtype.size,
+        header.dtype.big_endian,
+    ) {
+        // What nearly all arrays hold, without putting each number together byte by byte.
+        (Kind::Float, 4, false) => {
+            let items = data.as_chunks::<4>().0.iter();
+            convert(
+                items
+                    .map(|&item| f32::from_le_bytes(item).into())
+                    .map(Number::Float),
+                &header,
+            )?
+        }
+        (Kind::Float, 8, false) => {
+            let items = data.as_chunks::<8>().0.iter();
+            convert(
+                items
+                    .map(|&item| f64::from_le_bytes(item))
+                    .map(Number::Float),
+                &header,
+            )?
+        }
+        (_, size, _) => {
+            let items = data.chunks_exact(size);
+            convert(items.map(|item| number(item, header.dtype)), &header)?
+        }
+    };
     if header.fortran_order {
         values = to_row_major(&values, &header.shape);
     }
@@ -73,6 +94,18 @@ pub(crate) fn read_tensor<T: Element>(bytes: &[u8]) -> Result<Tensor<T>> {
         shape: header.shape,
         data: values,
     })
+}
+
+fn convert<T: Element>(
+    numbers: impl ExactSizeIterator<Item = Number>,
+    header: &Header,
+) -> Result<Vec<T>> {
+    let mut values = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let value = T::from_number(number);
+        values.push(value.ok_or_else(|| out_of_range::<T>(number, header, values.len()))?);
+    }
+    Ok(values)
 }
 
 fn number(item: &[u8], dtype: DType) -> Number {

@@ -48,7 +48,11 @@ fn contest(
     let name = model.to_string_lossy();
     let ours = Ours::load(host, "model.onnx", &read(model)?).map_err(|e| format!("{name}: {e}"))?;
     let inputs = native.requests.get(index).ok_or("a model has no request")?;
-    let request = request(&inputs.content_type, read(&inputs.path)?);
+    let request = request(
+        &inputs.content_type,
+        read(&inputs.path)?,
+        "application/json",
+    );
     let requests = [request];
     let first = ours
         .cost(&requests, 3)

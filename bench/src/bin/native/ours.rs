@@ -44,12 +44,12 @@ impl<'a> Ours<'a> {
     }
 }
 
-/// A request with this body.
-pub fn request(content_type: &str, body: impl Into<Vec<u8>>) -> Request {
+/// A request with this body, and an answer of this type.
+pub fn request(content_type: &str, body: impl Into<Vec<u8>>, accept: &str) -> Request {
     Request {
         body: body.into(),
         content_type: Some(content_type.into()),
-        accept: None,
+        accept: Some(accept.into()),
         target_model: None,
         custom_attributes: None,
         inference_id: None,
