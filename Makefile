@@ -59,11 +59,12 @@ fuzz: ## Feed what reads outside bytes with mutated ones; FUZZ_SECONDS=60 each, 
 	@scripts/setup.sh
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(FUZZ)
 
-bench: guests ## Measure on this machine: hook calls, cells, requests over HTTP, hostile models, many models
+bench: guests ## Measure on this machine: hook calls, cells, requests over HTTP, hostile models, runtimes, many models
 	cargo bench --locked --package modelcell-bench
 	cargo run --locked --release --package modelcell-bench --bin cells -- fresh memory
 	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench
 	MODELCELL_BIN=$(MODELCELL) cargo run --locked --release --package modelcell-bench --bin beside
+	@scripts/bench-native.sh
 	@scripts/bench-fleet.sh $(MODELCELL) $(FLEET)
 
 clean: ## Delete what was built here; what is cached for the machine stays
