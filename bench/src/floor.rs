@@ -2,6 +2,7 @@
 //! deadline, no memory limit, no log, no pool, no async.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store, format_err};
@@ -32,11 +33,73 @@ impl WasiView for State {
     }
 }
 
+/// A component as bare wasmtime compiles it.
+pub struct Compiled {
+    engine: Engine,
+    component: Component,
+    linker: Linker<State>,
+}
+
+impl Compiled {
+    /// Compiles the component.
+    ///
+    /// # Errors
+    ///
+    /// Whatever wasmtime says.
+    pub fn new(component: &Path) -> Result<Self> {
+        let engine = Engine::default();
+        let component = Component::from_file(&engine, component)?;
+        let mut linker = Linker::<State>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        Ok(Self {
+            engine,
+            component,
+            linker,
+        })
+    }
+
+    /// Makes an instance and runs `model_fn`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever wasmtime or the guest says.
+    pub fn load(&self, model_dir: &Path, row: &[u8]) -> Result<Bare> {
+        let wasi = WasiCtx::builder()
+            .preopened_dir(model_dir, modelcell::hooks::MODEL_DIR, FsPerms::ReadOnly)?
+            .build();
+        let table = ResourceTable::new();
+        let mut store = Store::new(&self.engine, State { table, wasi });
+        let model = Model::instantiate(&mut store, &self.component, &self.linker)?;
+        let begin = Instant::now();
+        model
+            .modelcell_inference_hooks()
+            .call_model_fn(&mut store, modelcell::hooks::MODEL_DIR)?
+            .map_err(|e| format_err!("{e:?}"))?;
+        let model_fn = begin.elapsed();
+        let request = Request {
+            body: row.to_vec(),
+            content_type: Some("text/csv".into()),
+            accept: None,
+            target_model: None,
+            custom_attributes: None,
+            inference_id: None,
+        };
+        Ok(Bare {
+            store,
+            model,
+            request,
+            model_fn,
+        })
+    }
+}
+
 /// One instance whose `model_fn` has run.
 pub struct Bare {
     store: Store<State>,
     model: Model,
     request: Request,
+    /// How long `model_fn` took.
+    pub model_fn: Duration,
 }
 
 impl Bare {
@@ -46,33 +109,7 @@ impl Bare {
     ///
     /// Whatever wasmtime or the guest says.
     pub fn start(component: &Path, model_dir: &Path, row: &[u8]) -> Result<Self> {
-        let engine = Engine::default();
-        let component = Component::from_file(&engine, component)?;
-        let mut linker = Linker::<State>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-        let wasi = WasiCtx::builder()
-            .preopened_dir(model_dir, modelcell::hooks::MODEL_DIR, FsPerms::ReadOnly)?
-            .build();
-        let table = ResourceTable::new();
-        let mut store = Store::new(&engine, State { table, wasi });
-        let model = Model::instantiate(&mut store, &component, &linker)?;
-        model
-            .modelcell_inference_hooks()
-            .call_model_fn(&mut store, modelcell::hooks::MODEL_DIR)?
-            .map_err(|e| format_err!("{e:?}"))?;
-        let request = Request {
-            body: row.to_vec(),
-            content_type: Some("text/csv".into()),
-            accept: None,
-            target_model: None,
-            custom_attributes: None,
-            inference_id: None,
-        };
-        Ok(Self {
-            store,
-            model,
-            request,
-        })
+        Compiled::new(component)?.load(model_dir, row)
     }
 
     /// The three hooks of one request; returns the answer's body.

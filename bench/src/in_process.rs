@@ -82,6 +82,22 @@ impl InProcess {
         files: &[(&str, &[u8])],
         isolation: Isolation,
     ) -> Result<Loaded, String> {
+        let timed = self.load_timed(component, files, isolation)?;
+        Ok(timed.0)
+    }
+
+    /// Loads a model likewise, and says how long the host took until it would answer. Not in that: putting
+    /// the files in place, and the wait for code that had to be compiled.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what failed, or why there is no snapshot.
+    pub fn load_timed(
+        &self,
+        component: Option<&Path>,
+        files: &[(&str, &[u8])],
+        isolation: Isolation,
+    ) -> Result<(Loaded, Duration), String> {
         let named = |e: std::io::Error| e.to_string();
         let number = {
             let mut next = self.next.lock().map_err(|e| e.to_string())?;
@@ -102,11 +118,13 @@ impl InProcess {
         let source = Source::Directory(artifact.clone());
         let progress = Progress::default();
         let load = self.loader.load("bench", source, &progress);
+        let begin = Instant::now();
         let loaded = self.runtime.block_on(load).map_err(|e| e.to_string())?;
+        let time = begin.elapsed();
         // These models read their files in model_fn alone, and a thousand of them fill a disk.
         fs::remove_dir_all(&artifact).map_err(named)?;
         wait_for_snapshot(&loaded, isolation)?;
-        Ok(loaded)
+        Ok((loaded, time))
     }
 
     /// Asks `request` of `loaded`.

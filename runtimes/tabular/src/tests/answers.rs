@@ -40,22 +40,6 @@ fn text(answers: &Answers, scores: Scores<f32>, accept: &str) -> String {
 }
 
 #[test]
-fn plain_answers_have_a_line_a_row_and_bare_lists() {
-    let plain = Answers {
-        style: Style::Plain,
-        ..Answers::default()
-    };
-    assert_eq!(
-        text(&plain, scalars(), "text/csv"),
-        "0.25\n0.1\n1e-8\n3.0\n"
-    );
-    assert_eq!(text(&plain, matrix(), "text/csv"), "0.25,0.75\n0.1,0.9\n");
-    let json = "application/json";
-    assert_eq!(text(&plain, scalars(), json), "[0.25,0.1,1e-8,3.0]");
-    assert_eq!(text(&plain, matrix(), json), "[[0.25,0.75],[0.1,0.9]]");
-}
-
-#[test]
 fn csv() {
     let csv = "text/csv";
     assert_eq!(text(&multi(), scalars(), csv), "0.25,0.1,1e-8,3.0");
