@@ -46,7 +46,11 @@ impl Eq for Either {}
 
 impl Either {
     fn choose(&mut self, kind: DatumType) -> &mut Box<dyn InferenceOp> {
-        if is_data(kind) { &mut self.data } else { &mut self.lengths }
+        if is_data(kind) {
+            &mut self.data
+        } else {
+            &mut self.lengths
+        }
     }
 }
 
@@ -78,9 +82,15 @@ impl InferenceOp for Either {
         TVec<InferenceFact>,
         TVec<InferenceFact>,
     )> {
-        let kind = inputs.first().and_then(|input| input.datum_type.concretize());
+        let kind = inputs
+            .first()
+            .and_then(|input| input.datum_type.concretize());
         match kind {
-            Some(kind) => self.choose(kind).infer(inputs, outputs, observed),
+            Some(kind) => {
+                // What tract takes for granted is checked by ours in any case.
+                self.data.infer_facts(inputs.clone(), tvec![], tvec![])?;
+                self.choose(kind).infer(inputs, outputs, observed)
+            }
             None => Ok((
                 inputs.into_iter().cloned().collect(),
                 outputs.into_iter().cloned().collect(),
@@ -101,8 +111,12 @@ impl InferenceOp for Either {
         mapping: &HashMap<OutletId, OutletId>,
     ) -> TractResult<TVec<OutletId>> {
         let input = node.inputs.first().and_then(|input| mapping.get(input));
-        let kind = target.outlet_fact(*input.context("it has no input")?)?.datum_type;
-        self.clone().choose(kind).to_typed(source, node, target, mapping)
+        let kind = target
+            .outlet_fact(*input.context("it has no input")?)?
+            .datum_type;
+        self.clone()
+            .choose(kind)
+            .to_typed(source, node, target, mapping)
     }
 
     as_op!();

@@ -12,7 +12,11 @@ use super::values::{cast, expect_numbers, tensor, values};
 /// The position of an axis, which counts from the end if it is negative.
 fn axis(axis: i64, rank: usize) -> TractResult<usize> {
     let rank_as_int = rank as i64;
-    let found = if axis < 0 { axis.checked_add(rank_as_int) } else { Some(axis) };
+    let found = if axis < 0 {
+        axis.checked_add(rank_as_int)
+    } else {
+        Some(axis)
+    };
     found
         .filter(|axis| (0..rank_as_int).contains(axis))
         .map(|axis| axis as usize)
@@ -23,7 +27,11 @@ fn axis(axis: i64, rank: usize) -> TractResult<usize> {
 fn split(shape: &[usize], axis: usize) -> (usize, usize, usize) {
     let product = |range: Option<&[usize]>| range.unwrap_or_default().iter().product();
     let along = shape.get(axis).copied().unwrap_or_default();
-    (product(shape.get(..axis)), along, product(shape.get(axis + 1..)))
+    (
+        product(shape.get(..axis)),
+        along,
+        product(shape.get(axis + 1..)),
+    )
 }
 
 /// The `k` largest or smallest values, and where they stand. Of equal ones the first come first. NaN
@@ -90,14 +98,24 @@ impl Kernel for TopK {
                 order.sort_by(|left, right| self.compare(left, right));
                 for (rank, (number, place)) in order.iter().take(k).enumerate() {
                     let at = (block * k + rank) * inner + lane;
-                    best.get_mut(at).into_iter().for_each(|best| *best = *number);
-                    places.get_mut(at).into_iter().for_each(|at| *at = *place as i64);
+                    best.get_mut(at)
+                        .into_iter()
+                        .for_each(|best| *best = *number);
+                    places
+                        .get_mut(at)
+                        .into_iter()
+                        .for_each(|at| *at = *place as i64);
                 }
             }
         }
         let mut shape = input.shape().to_vec();
-        shape.get_mut(axis).into_iter().for_each(|length| *length = k);
-        let best = tensor(&shape, best)?.cast_to_dt(input.datum_type())?.into_owned();
+        shape
+            .get_mut(axis)
+            .into_iter()
+            .for_each(|length| *length = k);
+        let best = tensor(&shape, best)?
+            .cast_to_dt(input.datum_type())?
+            .into_owned();
         Ok(tvec![best, tensor(&shape, places)?])
     }
 }
@@ -115,7 +133,13 @@ impl TopK {
 
     /// Numbers as wanted, equal ones by their places.
     fn compare(&self, left: &(f64, usize), right: &(f64, usize)) -> Ordering {
-        let key = |number: f64| if number.is_nan() { f64::NAN } else { number + 0.0 };
+        let key = |number: f64| {
+            if number.is_nan() {
+                f64::NAN
+            } else {
+                number + 0.0
+            }
+        };
         let order = key(left.0).total_cmp(&key(right.0));
         let order = if self.largest { order.reverse() } else { order };
         order.then(left.1.cmp(&right.1))
@@ -149,6 +173,7 @@ impl Kernel for Gather {
         };
         expect_numbers(indices.kind)?;
         let axis = axis(self.axis, data.shape.len())?;
+        check_indices(data.shape.get(axis), indices.value.as_deref())?;
         let mut shape: TVec<TDim> = data.shape.iter().take(axis).cloned().collect();
         shape.extend(indices.shape.iter().cloned());
         shape.extend(data.shape.iter().skip(axis + 1).cloned());
@@ -171,6 +196,20 @@ impl Kernel for Gather {
     }
 }
 
+/// Fails if indices that are known now are out of range.
+fn check_indices(length: Option<&TDim>, indices: Option<&Tensor>) -> TractResult<()> {
+    let length = length.and_then(|length| length.to_i64().ok());
+    let indices = indices.and_then(|indices| cast::<i64>(indices).ok());
+    let (Some(length), Some(indices)) = (length, indices) else {
+        return Ok(());
+    };
+    let beyond = |index: &&i64| !(-length..length).contains(*index);
+    match values::<i64>(&indices)?.iter().find(beyond) {
+        Some(index) => bail!("index {index} is out of range: there are {length}"),
+        None => Ok(()),
+    }
+}
+
 fn gather<T: Datum>(
     data: &Tensor,
     axis: usize,
@@ -181,7 +220,11 @@ fn gather<T: Datum>(
     let mut gathered = Vec::with_capacity(shape.iter().product());
     for block in values::<T>(data)?.chunks((along * inner).max(1)) {
         for index in indices {
-            let at = if *index < 0 { index.checked_add(along as i64) } else { Some(*index) };
+            let at = if *index < 0 {
+                index.checked_add(along as i64)
+            } else {
+                Some(*index)
+            };
             let slice = at
                 .and_then(|at| usize::try_from(at).ok())
                 .filter(|at| *at < along)
