@@ -190,8 +190,8 @@ impl<T: Value> Nodes<T> {
     /// Appends leaves that hold nothing yet.
     pub(crate) fn extend(&mut self, count: usize) {
         match self {
-            Self::Narrow(nodes) => extend(nodes, count, Packed::leaf(0)),
-            Self::Wide(nodes) => extend(nodes, count, Packed::leaf(0)),
+            Self::Narrow(nodes) => nodes.resize(nodes.len() + count, Packed::leaf(0)),
+            Self::Wide(nodes) => nodes.resize(nodes.len() + count, Packed::leaf(0)),
         }
     }
 
@@ -210,7 +210,6 @@ impl<T: Value> Nodes<T> {
                 return true;
             }
             let wide = nodes.iter().map(|node| widen(*node)).collect();
-            scrub(nodes, Packed::leaf(0));
             *self = Self::Wide(wide);
         }
         match (self, Packed::branch(value, fields)) {
@@ -221,26 +220,6 @@ impl<T: Value> Nodes<T> {
             _ => false,
         }
     }
-}
-
-/// Appends so many empty nodes. Unlike [`Vec::resize`], it overwrites the memory that it gives back: a
-/// cell's memory is kept as it is when the model has been loaded, but for the pages that are zero.
-fn extend<N: Copy>(nodes: &mut Vec<N>, count: usize, empty: N) {
-    let length = nodes.len() + count;
-    if length > nodes.capacity() {
-        let mut larger = Vec::with_capacity(length.max(2 * nodes.capacity()));
-        larger.extend_from_slice(nodes);
-        scrub(nodes, empty);
-        *nodes = larger;
-    }
-    nodes.resize(length, empty);
-}
-
-/// Overwrites nodes that nobody will read.
-fn scrub<N: Copy>(nodes: &mut [N], empty: N) {
-    nodes.fill(empty);
-    // Otherwise the compiler would leave it out.
-    std::hint::black_box(nodes);
 }
 
 fn set<N>(nodes: &mut [N], place: usize, node: N) {

@@ -93,7 +93,6 @@ impl<R: Read + Seek> Blocks<R> {
             let mut larger = vec![0; self.buffer.len().saturating_mul(2)];
             let (held, _) = larger.split_at_mut(self.end);
             held.copy_from_slice(&self.buffer);
-            forget(&mut self.buffer);
             self.buffer = larger;
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
@@ -111,19 +110,10 @@ impl<R: Read + Seek> Blocks<R> {
 
 impl<R> Drop for Blocks<R> {
     fn drop(&mut self) {
-        forget(&mut self.buffer);
-        // In a cell a read hands over memory of its own, which was freed since. The same size again is the
-        // same place, if nothing else took it.
+        // In a cell a read hands over memory of the C library's, which was freed since and would be kept as a
+        // part of the model. The same size again is the same place, if nothing else took it.
         black_box(vec![0_u8; CHUNK]);
     }
-}
-
-/// Overwrites what is needed no more with zeros. A model's memory is frozen as it is after `model_fn`, with
-/// what was freed, but pages of zeros take no room.
-fn forget(text: &mut [u8]) {
-    text.fill(0);
-    // Or the compiler sees that nobody reads the zeros, and leaves them out.
-    black_box(text);
 }
 
 /// How long the block is that begins `text`, if it ends there: before a line end that another one follows.

@@ -38,3 +38,8 @@ mod tree;
 
 pub use booster::Booster;
 pub use model::{LightGbm, Prediction};
+
+/// What was read of a model file and freed is not to be a part of every model.
+#[cfg(target_os = "wasi")]
+#[global_allocator]
+static HEAP: modelcell_guest::CleanHeap = modelcell_guest::CleanHeap;

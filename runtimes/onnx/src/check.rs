@@ -2,6 +2,7 @@
 //! the ONNX standard says: that values are defined before they are used, that tensors have as many
 //! values as their shapes say, and so on.
 
+mod attributes;
 mod tensors;
 
 use std::collections::HashSet;
@@ -80,6 +81,7 @@ fn check_node(
             bail!("its input `{input}` is not defined before it");
         }
     }
+    attributes::check(node)?;
     for attribute in &node.attribute {
         check_attribute(attribute, operators, known)
             .with_context(|| format!("attribute {}", attribute.name))?;

@@ -46,7 +46,7 @@ impl Model for OnnxModel {
     fn model_fn(model_dir: &Path) -> Result<Self> {
         let model = file::load(model_dir)?;
         println!("{}", model.description());
-        memory::loaded();
+        memory::clear_stack();
         Ok(model)
     }
 

@@ -4,12 +4,14 @@ mod attributes;
 mod cast;
 mod columns;
 mod distance;
+mod either;
 mod encode;
 mod kernel;
 mod labels;
 mod linear;
 mod post;
 mod scale;
+mod select;
 mod svm;
 mod trees;
 mod values;
@@ -34,9 +36,9 @@ pub(crate) fn registry() -> OnnxOpRegister {
     );
     registry.insert("Binarizer", build::<scale::Binarizer>);
     registry.insert("CDist", build::<distance::CDist>);
-    if let Some(builder) = registry.0.insert("Cast".to_owned(), cast::build) {
-        registry.insert(cast::CAST_OF_LENGTHS, builder);
-    }
+    either::replace::<cast::Cast>(&mut registry, "Cast");
+    either::replace::<select::Gather>(&mut registry, "Gather");
+    either::replace::<select::TopK>(&mut registry, "TopK");
     registry.insert("CategoryMapper", build::<encode::LabelEncoder>);
     registry.insert("FeatureVectorizer", build::<columns::FeatureVectorizer>);
     registry.insert("Imputer", build::<scale::Imputer>);

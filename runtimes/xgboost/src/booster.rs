@@ -60,7 +60,10 @@ impl Booster {
             .as_deref()
             .ok_or_else(|| missing("the booster's name"))?;
         let objective = saved.objective.as_deref();
-        let objective = Objective::new(objective.ok_or_else(|| missing("the objective"))?)?;
+        let objective = Objective::new(
+            objective.ok_or_else(|| missing("the objective"))?,
+            saved.version,
+        )?;
         let features = saved.features.ok_or_else(|| missing("num_feature"))?;
         let outputs = saved.outputs()?;
         if objective.has_classes() && saved.classes < 1 {
@@ -68,6 +71,12 @@ impl Booster {
                 "its objective is {}, but num_class is {}",
                 objective.name(),
                 saved.classes
+            )));
+        }
+        if !objective.allows(outputs) {
+            return Err(Error::failed(format_args!(
+                "models of {} with several outputs are not supported: train one for each",
+                objective.name()
             )));
         }
         let base = base(&saved, &objective)?;
@@ -188,14 +197,14 @@ impl Booster {
         else {
             return;
         };
-        let weight = weights.get(tree).copied();
-        let value = |leaf: u32| f32::from_bits(leaf) * weight.unwrap_or(1.0);
+        let weight = weights.get(tree).copied().unwrap_or(1.0);
+        let value = |leaf: u32| f32::from_bits(leaf) * weight;
         let stride = self.base.len();
         if !vectors.is_empty() {
             for (margins, &leaf) in margins.chunks_exact_mut(stride).zip(leaves) {
                 let vector = vectors.get(leaf as usize..).unwrap_or_default();
                 for (margin, leaf) in margins.iter_mut().zip(vector) {
-                    *margin += leaf;
+                    *margin += leaf * weight;
                 }
             }
         } else if stride == 1 {
@@ -272,15 +281,14 @@ fn trees(saved: Saved, features: u32, outputs: usize) -> Result<Kind> {
         vectors,
         outputs: trees_outputs,
     } = saved.trees.finish(features, outputs)?;
-    if !weights.is_empty() && weights.len() != forest.trees() {
+    // As of XGBoost 3.4 gbtree may have weights, too, and those of the last trees may be left out.
+    let is_dart = saved.booster.as_deref() == Some("dart");
+    if weights.len() > forest.trees() || (is_dart && weights.len() != forest.trees()) {
         return Err(Error::failed(format_args!(
-            "there are {} weights for {} trees",
+            "weight_drop has {} entries for {} trees",
             weights.len(),
             forest.trees()
         )));
-    }
-    if saved.booster.as_deref() == Some("dart") && weights.is_empty() && forest.trees() > 0 {
-        return Err(missing("weight_drop"));
     }
     weights.shrink_to_fit();
     if let Some(best) = saved.best_trees.filter(|&best| best > 0) {

@@ -23,6 +23,8 @@ enum Link {
     Softmax,
     /// A probability for each class.
     Softprob,
+    /// A row's margins, in ascending order.
+    Sorted,
 }
 
 /// From the bias that files hold, a prediction, to a margin.
@@ -63,7 +65,7 @@ impl Objective {
     ///
     /// # Errors
     /// Failed, if there is none; the text lists all.
-    pub(crate) fn new(name: &str) -> Result<Self> {
+    pub(crate) fn new(name: &str, version: Version) -> Result<Self> {
         // So named until XGBoost 1.0, where the processor was part of the name.
         let plain = name.strip_prefix("gpu:").unwrap_or(name);
         let known = LINKS.iter().find(|(known, _)| *known == plain);
@@ -74,6 +76,11 @@ impl Objective {
                 names.join(", ")
             ))
         })?;
+        let link = match name {
+            // So that quantiles do not cross.
+            "reg:quantileerror" if version >= Version([3, 4, 0]) => Link::Sorted,
+            _ => link,
+        };
         let name = name.to_owned();
         Ok(Self { name, link })
     }
@@ -81,6 +88,12 @@ impl Objective {
     /// The name, such as `binary:logistic`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether there may be several outputs. Several expectiles are made of each other, in a way that
+    /// is not known here.
+    pub(crate) fn allows(&self, outputs: usize) -> bool {
+        outputs == 1 || self.name != "reg:expectileerror"
     }
 
     /// Whether each output is one class, so that there must be at least two.
@@ -135,6 +148,9 @@ impl Objective {
             Link::Exponential => map(&mut margins, f32::exp),
             Link::Hinge => map(&mut margins, |margin| f32::from(margin > 0.0)),
             Link::Softprob => margins.chunks_exact_mut(outputs).for_each(softmax),
+            Link::Sorted => margins
+                .chunks_exact_mut(outputs)
+                .for_each(|margins| margins.sort_by(f32::total_cmp)),
             Link::Softmax => return margins.chunks_exact(outputs).map(highest).collect(),
         }
         margins

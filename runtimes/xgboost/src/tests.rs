@@ -1,4 +1,5 @@
 //! Tests of whole models: those that XGBoost trained, and what is left of them when they are broken.
 
 mod agreement;
+mod later;
 mod malformed;

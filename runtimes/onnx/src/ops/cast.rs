@@ -1,122 +1,17 @@
 //! Cast. tract's own makes lengths of whole numbers, which may then be symbolic; for the numbers and
 //! texts of data that is slow, and text it hardly knows.
 
-use tract_onnx::model::ParsingContext;
-use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::Attributes;
-use super::kernel::{Fact, Kernel, wrap};
+use super::kernel::{Fact, Kernel};
 use super::values::{tensor, values};
 
 /// Converts values to another type.
 #[derive(Debug)]
 pub(crate) struct Cast {
     to: DatumType,
-}
-
-/// The name under which the registry keeps tract's own Cast.
-pub(crate) const CAST_OF_LENGTHS: &str = "Cast of lengths";
-
-/// Builds the node. What is made of whole numbers stays with tract, which sees shapes in them.
-pub(crate) fn build(
-    context: &ParsingContext,
-    node: &NodeProto,
-) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let cast = Cast::read(&Attributes(node))?;
-    let to = cast.to;
-    let data = wrap(node, cast);
-    let registry = &context.framework.op_register.0;
-    let builder = registry.get(CAST_OF_LENGTHS).context("tract has no Cast")?;
-    let (lengths, _) = builder(context, node)?;
-    Ok((Box::new(Either { to, data, lengths }), vec![]))
-}
-
-/// One of two nodes, as the input's type has it.
-#[derive(Debug, Clone)]
-struct Either {
-    to: DatumType,
-    data: Box<dyn InferenceOp>,
-    lengths: Box<dyn InferenceOp>,
-}
-
-impl PartialEq for Either {
-    fn eq(&self, other: &Self) -> bool {
-        self.to == other.to
-    }
-}
-
-impl Eq for Either {}
-
-impl Either {
-    fn choose(&mut self, kind: DatumType) -> &mut Box<dyn InferenceOp> {
-        if is_data(kind) {
-            &mut self.data
-        } else {
-            &mut self.lengths
-        }
-    }
-}
-
-/// Whether values of this type cannot be lengths.
-fn is_data(kind: DatumType) -> bool {
-    kind.is_float() || kind == String::datum_type() || kind == bool::datum_type()
-}
-
-impl Op for Either {
-    fn name(&self) -> StaticName {
-        "Cast".into()
-    }
-
-    not_a_typed_op!();
-}
-
-impl EvalOp for Either {
-    not_out_of_plan!();
-}
-
-impl InferenceOp for Either {
-    fn infer_facts(
-        &mut self,
-        inputs: TVec<&InferenceFact>,
-        outputs: TVec<&InferenceFact>,
-        observed: TVec<&InferenceFact>,
-    ) -> TractResult<(
-        TVec<InferenceFact>,
-        TVec<InferenceFact>,
-        TVec<InferenceFact>,
-    )> {
-        let kind = inputs
-            .first()
-            .and_then(|input| input.datum_type.concretize());
-        match kind {
-            Some(kind) => self.choose(kind).infer(inputs, outputs, observed),
-            None => Ok((
-                inputs.into_iter().cloned().collect(),
-                outputs.into_iter().cloned().collect(),
-                observed.into_iter().cloned().collect(),
-            )),
-        }
-    }
-
-    fn to_typed(
-        &self,
-        source: &InferenceModel,
-        node: &InferenceNode,
-        target: &mut TypedModel,
-        mapping: &HashMap<OutletId, OutletId>,
-    ) -> TractResult<TVec<OutletId>> {
-        let input = node.inputs.first().and_then(|input| mapping.get(input));
-        let kind = target
-            .outlet_fact(*input.context("it has no input")?)?
-            .datum_type;
-        self.clone()
-            .choose(kind)
-            .to_typed(source, node, target, mapping)
-    }
-
-    as_op!();
 }
 
 impl Kernel for Cast {

@@ -18,6 +18,8 @@ use super::attributes::Attributes;
 pub(crate) struct Fact {
     pub(crate) kind: DatumType,
     pub(crate) shape: TVec<TDim>,
+    /// The value, where it is a constant.
+    pub(crate) value: Option<Arc<Tensor>>,
 }
 
 impl Fact {
@@ -31,6 +33,7 @@ impl Fact {
                 kind
             },
             shape: shape.into_iter().collect(),
+            value: None,
         }
     }
 
@@ -91,17 +94,12 @@ pub(crate) fn build<K: Kernel>(
     _context: &ParsingContext,
     node: &NodeProto,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let kernel = K::read(&Attributes(node))?;
-    Ok((wrap(node, kernel), vec![]))
-}
-
-/// Makes a node with this kernel.
-pub(crate) fn wrap<K: Kernel>(node: &NodeProto, kernel: K) -> Box<dyn InferenceOp> {
-    Box::new(Row {
+    let op = Row {
         name: node.op_type.clone().into(),
         outputs: node.output.iter().filter(|name| !name.is_empty()).count(),
-        kernel: Arc::new(kernel),
-    })
+        kernel: Arc::new(K::read(&Attributes(node))?),
+    };
+    Ok((Box::new(op), vec![]))
 }
 
 /// The node that tract sees.
@@ -169,7 +167,10 @@ impl TypedOp for Row {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let inputs: Vec<Fact> = inputs
             .iter()
-            .map(|fact| Fact::new(fact.datum_type, fact.shape.iter().cloned()))
+            .map(|fact| Fact {
+                value: fact.konst.clone(),
+                ..Fact::new(fact.datum_type, fact.shape.iter().cloned())
+            })
             .collect();
         let facts = self.facts(&inputs)?;
         Ok(facts
@@ -197,7 +198,10 @@ impl InferenceOp for Row {
             .iter()
             .map(|fact| {
                 let shape = fact.shape.concretize()?;
-                Some(Fact::new(fact.datum_type.concretize()?, shape))
+                Some(Fact {
+                    value: fact.value.concretize(),
+                    ..Fact::new(fact.datum_type.concretize()?, shape)
+                })
             })
             .collect();
         let outputs = match known {

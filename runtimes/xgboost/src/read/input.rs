@@ -149,12 +149,3 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 }
-
-/// A cell's memory is kept as it is when the model has been loaded, but for the pages that are zero.
-impl<R> Drop for Input<R> {
-    fn drop(&mut self) {
-        self.buffer.fill(0);
-        // Otherwise the compiler would leave it out.
-        std::hint::black_box(&self.buffer);
-    }
-}

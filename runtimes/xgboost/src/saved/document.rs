@@ -117,7 +117,7 @@ fn read_name(document: &mut impl Pull) -> Result<Option<String>> {
     Ok(name)
 }
 
-/// The booster: gbtree and gblinear have a model, dart has a gbtree and weights.
+/// The booster: gbtree and gblinear have a model, dart a gbtree and weights.
 fn read_booster(document: &mut impl Pull, saved: &mut Saved) -> Result<()> {
     let mut items = document.object()?;
     while let Some(key) = document.key(&mut items)? {
@@ -125,9 +125,7 @@ fn read_booster(document: &mut impl Pull, saved: &mut Saved) -> Result<()> {
             "name" => saved.booster = Some(document.text()?),
             "model" => read_booster_model(document, saved)?,
             "gbtree" => read_dart_trees(document, saved)?,
-            "weight_drop" => document
-                .numbers(&mut saved.tree_weights)
-                .context("weight_drop")?,
+            "weight_drop" => read_tree_weights(document, saved)?,
             _ => document.skip()?,
         }
     }
@@ -155,6 +153,8 @@ fn read_booster_model(document: &mut impl Pull, saved: &mut Saved) -> Result<()>
                 document.numbers(&mut outputs).context("tree_info")?;
                 saved.trees.set_outputs(outputs);
             }
+            // As of XGBoost 3.4 they stand here.
+            "weight_drop" => read_tree_weights(document, saved)?,
             "weights" => {
                 let mut weights = Vec::new();
                 document.numbers(&mut weights).context("weights")?;
@@ -164,6 +164,12 @@ fn read_booster_model(document: &mut impl Pull, saved: &mut Saved) -> Result<()>
         }
     }
     Ok(())
+}
+
+fn read_tree_weights(document: &mut impl Pull, saved: &mut Saved) -> Result<()> {
+    document
+        .numbers(&mut saved.tree_weights)
+        .context("weight_drop")
 }
 
 fn read_trees(document: &mut impl Pull, trees: &mut TreesBuilder) -> Result<()> {

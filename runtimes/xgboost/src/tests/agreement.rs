@@ -11,7 +11,7 @@ pub(super) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn rows() -> Array2<f32> {
+pub(super) fn rows() -> Array2<f32> {
     let rows = npy::read(fixtures().join("rows.npy")).unwrap();
     rows.into_dimensionality::<Ix2>().unwrap()
 }

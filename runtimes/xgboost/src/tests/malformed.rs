@@ -335,13 +335,13 @@ fn models_that_contradict_themselves_are_refused() {
             "3.2.0/dart.json",
             "/learner/gradient_booster/weight_drop",
             json!([1.0]),
-            "there are 1 weights for 5 trees",
+            "weight_drop has 1 entries for 5 trees",
         ),
         (
             "3.2.0/dart.json",
             "/learner/gradient_booster/weight_drop",
             json!([]),
-            "weight_drop is missing",
+            "weight_drop has 0 entries for 5 trees",
         ),
     ] {
         let error = changed(name, place, value).err().unwrap();
