@@ -58,6 +58,14 @@ fn columns_of_different_types_go_by_name_or_in_order() {
         ),
         expected
     );
+    assert_eq!(
+        outputs(
+            &model,
+            "text/csv",
+            "22,7.5,\"Southampton\",3\r\n,80,Cherbourg,1\r\n"
+        ),
+        expected
+    );
     for body in [
         r#"{"instances": [{"age": 22, "fare": 7.5, "town": "Southampton", "deck": 3},
                           {"age": null, "fare": 80, "town": ["Cherbourg"], "deck": [1]}]}"#,
