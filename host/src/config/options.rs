@@ -114,7 +114,7 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_COMPILE_MEMORY", value_name = "SIZE")]
     pub compile_memory: Option<ByteSize>,
 
-    /// The longest time for compiling a component [default: 60s].
+    /// The longest time for compiling a component [default: 120s].
     #[arg(long, env = "MODELCELL_COMPILE_TIMEOUT", value_name = "TIME")]
     pub compile_timeout: Option<Span>,
 

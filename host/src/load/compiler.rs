@@ -71,7 +71,7 @@ impl Default for CompileOptions {
         Self {
             compiler: Compiler::InProcess,
             memory: 2 << 30,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(120),
             component: ComponentLimits::default(),
         }
     }
