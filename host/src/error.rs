@@ -160,7 +160,9 @@ fn load_status(error: &LoadError) -> (StatusCode, &'static str) {
     match error {
         LoadError::NotFound(_) => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
         LoadError::Repository(error) => repository_status(error),
-        LoadError::InvalidArtifact(_) => (StatusCode::BAD_REQUEST, "InvalidModelException"),
+        LoadError::InvalidArtifact(_) | LoadError::NoRuntime(_) => {
+            (StatusCode::BAD_REQUEST, "InvalidModelException")
+        }
         LoadError::ModelFn(error) => cell_status(error),
         LoadError::NoRoom(no_room) => no_room_status(no_room),
         LoadError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "ModelTimeoutException"),

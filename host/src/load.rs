@@ -326,7 +326,10 @@ impl Loader {
             compiled,
             charge,
             description,
-        } = made.await?;
+        } = made.await.map_err(|error| match &runtime {
+            Some(runtime) => error.of_runtime(runtime),
+            None => error,
+        })?;
         tracing::info!(
             model = name,
             unpack_ms = millis(unpacked),

@@ -119,8 +119,8 @@ fn what_no_runtime_serves_is_refused_with_advice() {
         (&[("a.csv", "1,2")][..], &["no model.wasm", "ONNX"][..]),
         (&[("model.pkl", "x")], &["model.pkl", "skl2onnx"]),
         (
-            &[("a.onnx", ""), ("b.ubj", "")],
-            &["a.onnx for onnx", "b.ubj for xgboost", "runtime = "],
+            &[("a.onnx", ""), ("b", "tree\nversion=v4")],
+            &["a.onnx for onnx", "b for lightgbm", "runtime = "],
         ),
         (
             &[("b.ubj", "")],
@@ -198,7 +198,12 @@ fn a_runtime_that_is_replaced_serves_the_next_models() {
     fs::rename(&new, dir.path().join("mine.wasm")).unwrap();
     server.add("b.tar.gz", data(&files));
     let reply = server.invoke("b.tar.gz", "");
-    reply.error(400, "InvalidModelException", &["core module"]);
+    // Whose fault it is not, is the model's author.
+    reply.error(
+        500,
+        "InternalServerException",
+        &["the runtime mine", "core module"],
+    );
     assert_eq!(server.invoke("a.tar.gz", "").ok(), "ok");
 }
 

@@ -45,7 +45,7 @@ impl Package {
             find_files(dir, Path::new(""), &mut files)?;
             if files.iter().any(|file| file == Path::new(COMPONENT_FILE)) {
                 return Err(format!(
-                    "{} holds a {COMPONENT_FILE} of its own, which would take the component's place",
+                    "{} holds a {COMPONENT_FILE} of its own: give it as --component",
                     dir.display()
                 ));
             }
@@ -54,7 +54,7 @@ impl Package {
                 runtimes::choose(dir, &settings).map_err(|e| e.to_string())?;
             }
         }
-        warn_of_limits(&files)?;
+        warn_of_limits(&files, files.len() + usize::from(wasm.is_some()))?;
         self.write(wasm.as_deref(), &files)
             .map_err(|e| format!("{} cannot be written: {e}", self.output.display()))?;
         let size = fs::metadata(&self.output).map_or(0, |metadata| metadata.len());
@@ -109,16 +109,14 @@ fn read_checked(component: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Says what a host with the default limits would refuse; the operator may have raised them.
-fn warn_of_limits(files: &[PathBuf]) -> Result<(), String> {
+fn warn_of_limits(files: &[PathBuf], entries: usize) -> Result<(), String> {
     let limits = Options::default()
         .resolve(&super::environment)?
         .limits
         .unpack;
-    // The component is a file, too.
-    if files.len() >= limits.entries {
+    if entries > limits.entries {
         tracing::warn!(
-            "{} files are more than a host takes by default (--max-files {})",
-            files.len() + 1,
+            "{entries} files are more than a host takes by default (--max-files {})",
             limits.entries
         );
     }

@@ -168,8 +168,13 @@ impl CellMaker {
 
     /// What all cells have in common, and what the model takes of the memory budget beside them.
     fn spec(&self, plan: &CellPlan, code: &CellCode) -> Result<(CellSpec, Charge), LoadError> {
-        let account = Account::beside(&self.budget, code.bytes() + MODEL_BYTES);
-        let charge = account.charge(MODEL_BYTES)?;
+        let variables = plan.environment.iter();
+        let variables: usize = variables
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let held = MODEL_BYTES + variables as u64;
+        let account = Account::beside(&self.budget, code.bytes() + held);
+        let charge = account.charge(held)?;
         let spec = CellSpec {
             model: plan.model.clone(),
             model_dir: plan.model_dir.clone(),

@@ -27,9 +27,6 @@ use crate::workspace::Workspace;
 /// How long to wait for somebody who finds the same code in the cache.
 const FINDING: Duration = Duration::from_millis(10);
 
-/// Somebody wrote into the file: an operator replaces a runtime, say.
-const CHANGED: &str = "the component was changed while the model was loaded; ask again";
-
 /// A component in a file.
 pub(super) struct Component {
     file: File,
@@ -63,6 +60,9 @@ pub(super) enum CodeError {
     /// What a component must offer and may ask for.
     #[error(transparent)]
     Link(#[from] SandboxError),
+    /// Somebody wrote into the component's file.
+    #[error("the component was changed while the model was loaded; load it again")]
+    Changed,
     /// Anything else.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -73,6 +73,7 @@ impl From<CodeError> for LoadError {
         match error {
             CodeError::Compile(error) => compile_error(error),
             CodeError::Link(error) => sandbox_error(error),
+            CodeError::Changed => Self::Internal(error.to_string()),
             CodeError::Load(error) => error,
         }
     }
@@ -194,7 +195,7 @@ impl CodeRegistry {
             let (code, engine) = (workspace.code(), sandbox.engine());
             // What is compiled is kept under the key, so it had better be what the key was made of.
             if CodeKey::of(engine, wasm.as_slice()).map_err(internal)? != key {
-                return Err(CodeError::Load(LoadError::Internal(CHANGED.into())));
+                return Err(CodeError::Changed);
             }
             Ok(code.compile(engine, &key, &wasm, &rewrite, &demand)?)
         });

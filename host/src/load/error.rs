@@ -18,6 +18,9 @@ pub enum LoadError {
     /// The artifact is at fault, so whoever made it must mend it.
     #[error("{0}")]
     InvalidArtifact(String),
+    /// The artifact carries data only, and the runtime that it needs is not here.
+    #[error("{0}")]
+    NoRuntime(String),
     /// `model_fn` failed.
     #[error("{}", model_fn_text(.0))]
     ModelFn(CellError),
@@ -39,6 +42,16 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// The same with the operator's runtime to blame, and not the artifact, for code that cannot run.
+    pub(super) fn of_runtime(self, runtime: &str) -> Self {
+        match self {
+            Self::InvalidArtifact(text) => {
+                Self::Internal(format!("the runtime {runtime} cannot run here: {text}"))
+            }
+            other => other,
+        }
+    }
+
     /// The shortage of disk that is the reason, if it is.
     pub fn disk_full(&self) -> Option<DiskFull> {
         match self {

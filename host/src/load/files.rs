@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 use crate::workspace::disk::Reservation;
 
 /// The largest component, in bytes. One made from Python has about 20 MB.
-const COMPONENT_LIMIT: u64 = 64 << 20;
+pub(super) const COMPONENT_LIMIT: u64 = 64 << 20;
 
 /// Folders that are looked into for what should lie at the top.
 const FOLDERS: usize = 16;

@@ -10,15 +10,16 @@ mod detect;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use wasmtime::Engine;
 
 use super::code::Component;
 use super::compile::CodeKey;
-use super::files::{no_component, open_component, open_regular};
+use super::files::{COMPONENT_LIMIT, no_component, open_component, open_regular};
 use super::settings::ArtifactSettings;
 use super::unpack::COMPONENT_FILE;
 use super::{LoadError, internal};
@@ -50,12 +51,13 @@ pub(super) struct Runtimes {
     keys: Mutex<HashMap<String, (Stamp, CodeKey)>>,
 }
 
-/// What changes when a file is replaced or written to.
+/// What changes when a file is replaced or written to. Its date may be set by who writes it; the time of the last
+/// change may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
-    file: u64,
+    file: (u64, u64),
     bytes: u64,
-    modified: Option<SystemTime>,
+    changed: (i64, i64),
 }
 
 /// The runtime of a model, and why it was chosen.
@@ -84,7 +86,8 @@ impl Runtimes {
     ///
     /// # Errors
     ///
-    /// [`LoadError::InvalidArtifact`] if the artifact has no code, and there is no runtime for it.
+    /// [`LoadError::InvalidArtifact`] if the artifact has no code and speaks for no runtime,
+    /// [`LoadError::NoRuntime`] if that is not here.
     pub(super) fn component(
         &self,
         engine: &Engine,
@@ -102,10 +105,18 @@ impl Runtimes {
     fn open(&self, engine: &Engine, chosen: &Chosen) -> Result<Component, LoadError> {
         let name = &chosen.name;
         let path = self.options.dir.as_ref();
-        let path = path.map(|dir| dir.join(format!("{name}.wasm")));
-        let file = path.and_then(|path| open_regular(&path).ok());
-        let file = file.ok_or_else(|| LoadError::InvalidArtifact(self.missing(chosen)))?;
+        let missing = || LoadError::NoRuntime(self.missing(chosen));
+        let path = path.ok_or_else(missing)?.join(format!("{name}.wasm"));
+        let file = open_regular(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::InvalidInput => missing(),
+            kind => LoadError::Internal(format!("the runtime {name} cannot be opened: {kind}")),
+        })?;
         let stamp = Stamp::of(&file)?;
+        if stamp.bytes > COMPONENT_LIMIT {
+            let limit = bytesize::ByteSize(COMPONENT_LIMIT);
+            let text = format!("the runtime {name} is larger than {limit}");
+            return Err(LoadError::Internal(text));
+        }
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, key)) = keys.get(name)
             && *known == stamp
@@ -148,12 +159,11 @@ impl Runtimes {
 
 impl Stamp {
     fn of(file: &File) -> Result<Self, LoadError> {
-        use std::os::unix::fs::MetadataExt;
         let metadata = file.metadata().map_err(internal)?;
         Ok(Self {
-            file: metadata.ino(),
+            file: (metadata.dev(), metadata.ino()),
             bytes: metadata.len(),
-            modified: metadata.modified().ok(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
 }
@@ -217,10 +227,10 @@ mod tests {
         assert!(error.contains("no model.wasm at its top"), "{error}");
         std::fs::write(at.join("a.onnx"), b"").unwrap();
         assert_eq!(choose(at, &none).unwrap().name, "onnx");
-        std::fs::write(at.join("b.ubj"), b"").unwrap();
+        std::fs::write(at.join("b.txt"), b"tree\nversion=v4").unwrap();
         let error = choose(at, &none).unwrap_err().to_string();
         assert!(error.contains("a.onnx for onnx"), "{error}");
-        assert!(error.contains("b.ubj for xgboost"), "{error}");
+        assert!(error.contains("b.txt for lightgbm"), "{error}");
         let named = ArtifactSettings {
             runtime: Some("mine".into()),
             ..none

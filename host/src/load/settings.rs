@@ -98,7 +98,7 @@ impl ArtifactSettings {
         bad.map(|(name, _)| {
             format!(
                 "the variable {name:?} of environment must have a name of letters, digits and \
-                 underscores and a value of at most {VALUE_BYTES} bytes"
+                 underscores and a value of at most {VALUE_BYTES} bytes, none of them zero"
             )
         })
     }

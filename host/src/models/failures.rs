@@ -118,10 +118,11 @@ pub(super) fn belongs_to_version(error: &LoadError) -> bool {
 }
 
 /// Whether trying again at once would fail in the same way. What is not in the repository may be put
-/// there at any moment, and what is busy now may be free the next.
+/// there at any moment, as may a runtime, and what is busy now may be free the next.
 fn lasts(error: &LoadError) -> bool {
     match error {
         LoadError::NotFound(_)
+        | LoadError::NoRuntime(_)
         | LoadError::DiskFull(_)
         | LoadError::Storage(_)
         | LoadError::Internal(_) => false,

@@ -18,6 +18,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 /// The longest line that is logged in one piece, in bytes.
 const LINE_LIMIT: usize = 4096;
 
+/// What is kept of the first line, in bytes.
+const FIRST_LINE: usize = 1024;
+
 /// What a guest may write in one call; it comes back with the rest.
 const WRITE_PERMIT: usize = 64 * 1024;
 
@@ -168,7 +171,10 @@ impl State {
         match stream {
             Stream::Stdout => {
                 tracing::info!(model, stream = "stdout", line, "output");
-                self.first_line.get_or_insert_with(|| line.to_owned());
+                let short = line
+                    .get(..line.floor_char_boundary(FIRST_LINE))
+                    .unwrap_or(line);
+                self.first_line.get_or_insert_with(|| short.to_owned());
             }
             Stream::Stderr => {
                 tracing::info!(model, stream = "stderr", line, "output");

@@ -1,9 +1,9 @@
 //! Which runtime an artifact without code is for: by the names and the first bytes of its files.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::load::files::open_regular;
 use crate::load::settings::SETTINGS_FILE;
 
 /// The runtimes that artifacts are recognised for.
@@ -31,14 +31,28 @@ pub(super) struct Recognised {
 /// The files at the top of `dir` that are models, at most one for each runtime, by name.
 pub(super) fn models(dir: &Path) -> Vec<Recognised> {
     let mut found: Vec<Recognised> = Vec::new();
+    let mut named = None;
     for (file, head) in heads(dir) {
-        if let Some((runtime, by)) = recognise(&file, &head)
-            && found.iter().all(|other| other.runtime != runtime)
-        {
-            found.push(Recognised { runtime, file, by });
+        match by_content(&file, &head) {
+            Some((runtime, by)) if found.iter().all(|other| other.runtime != runtime) => {
+                found.push(Recognised { runtime, file, by });
+            }
+            Some(_) => {}
+            None if named.is_none() && is_named_as_xgboost(&file) => {
+                named = Some(Recognised {
+                    runtime: XGBOOST,
+                    file,
+                    by: "its name is one of XGBoost's",
+                });
+            }
+            None => {}
         }
     }
-    found
+    // A name alone says little: the vocabulary of a network may be called tokenizer.model.
+    match found.is_empty() {
+        true => named.into_iter().collect(),
+        false => found,
+    }
 }
 
 /// The first file at the top of `dir` that is of a kind that no runtime reads, with what to do about it.
@@ -63,14 +77,21 @@ const PICKLE: &str = "a pickle can run any code, so no runtime reads it: save XG
                       save_model(\"model.txt\"), and convert scikit-learn models with skl2onnx to \
                       model.onnx";
 
-/// Names and first bytes of the regular files at the top of `dir`, by name. What cannot be read is not
-/// there: whoever needs it will say so.
+/// Names and first bytes of the regular files at the top of `dir`, by name, and of links to files below it,
+/// which the runtimes follow. What cannot be read is not there: whoever needs it will say so.
 fn heads(dir: &Path) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let top = dir.canonicalize().ok();
+    let below = move |path: &Path| {
+        let path = path.canonicalize().ok();
+        path.is_some_and(|path| {
+            path.is_file() && top.as_ref().is_some_and(|top| path.starts_with(top))
+        })
+    };
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter(|entry| below(&entry.path()))
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.starts_with('.') && name != SETTINGS_FILE)
         .collect();
@@ -78,31 +99,56 @@ fn heads(dir: &Path) -> impl Iterator<Item = (String, Vec<u8>)> {
     let dir = dir.to_owned();
     names.into_iter().take(FILES).filter_map(move |name| {
         let mut head = Vec::new();
-        let file = File::open(dir.join(&name)).ok()?;
+        let file = open_regular(&dir.join(&name)).ok()?;
         file.take(HEAD).read_to_end(&mut head).ok()?;
         Some((name, head))
     })
 }
 
-fn recognise(file: &str, head: &[u8]) -> Option<(&'static str, &'static str)> {
-    let ending = ending(file);
+fn by_content(file: &str, head: &[u8]) -> Option<(&'static str, &'static str)> {
     let start = head.trim_ascii_start();
-    if ending == "onnx" {
+    if ending(file) == "onnx" {
         return Some((ONNX, "its name ends in .onnx"));
     }
     if start.starts_with(b"tree") && contains(start, b"version=v") {
         return Some((LIGHTGBM, "it begins as LightGBM's text format"));
     }
-    // JSON and UBJSON alike: an object whose first key is the learner.
-    if start.first() == Some(&b'{') && contains(head, b"learner") {
+    if first_key(start).is_some_and(|key| XGBOOST_KEYS.contains(&key)) && contains(head, b"learner")
+    {
         return Some((XGBOOST, "it begins as XGBoost's JSON or UBJSON format"));
     }
-    if head.starts_with(b"binf") || head.starts_with(b"CONFIG-offset:") {
-        return Some((XGBOOST, "it begins as XGBoost's binary format"));
+    let binary = head.starts_with(b"binf") || head.starts_with(b"CONFIG-offset:");
+    binary.then_some((XGBOOST, "it begins as XGBoost's binary format"))
+}
+
+/// XGBoost's oldest format has nothing else to tell it by.
+fn is_named_as_xgboost(file: &str) -> bool {
+    file.starts_with("xgboost-model") || matches!(ending(file), "bst" | "ubj" | "xgb" | "model")
+}
+
+/// First keys of what XGBoost saves: of a model, and of a booster with its configuration.
+const XGBOOST_KEYS: [&[u8]; 4] = [b"learner", b"version", b"Config", b"Model"];
+
+/// The first key of an object in JSON or UBJSON.
+fn first_key(text: &[u8]) -> Option<&[u8]> {
+    let inside = text.strip_prefix(b"{")?;
+    if let Some(key) = inside.trim_ascii_start().strip_prefix(b"\"") {
+        return key.split(|&byte| byte == b'"').next();
     }
-    let named = file.starts_with("xgboost-model") || matches!(ending, "bst" | "ubj" | "xgb");
-    // XGBoost's oldest format has nothing to tell it by.
-    (named || ending == "model").then_some((XGBOOST, "its name is one of XGBoost's"))
+    // UBJSON: the type of the key's length, the length, the key. <https://ubjson.org>
+    let (marker, inside) = inside.split_first()?;
+    let bytes = match marker {
+        b'L' => 8,
+        b'l' => 4,
+        b'I' => 2,
+        b'i' | b'U' => 1,
+        _ => return None,
+    };
+    let (length, inside) = inside.split_at_checked(bytes)?;
+    let length = length
+        .iter()
+        .fold(0_usize, |sum, &byte| (sum << 8) | usize::from(byte));
+    inside.get(..length)
 }
 
 /// What follows the last dot.
@@ -128,7 +174,7 @@ mod tests {
 
     #[test]
     fn models_are_known_by_content_before_name() {
-        let cases: [(&str, &[u8], Option<&str>); 14] = [
+        let cases: [(&str, &[u8], Option<&str>); 17] = [
             ("model.onnx", b"", Some(ONNX)),
             ("model.txt", b"tree\nversion=v4\n", Some(LIGHTGBM)),
             ("xgboost-model", b"tree\r\nversion=v3\r\n", Some(LIGHTGBM)),
@@ -136,6 +182,13 @@ mod tests {
             ("any", b" {\"learner\": {", Some(XGBOOST)),
             ("any", b"{L\0\0\0\0\0\0\0\x07learner{", Some(XGBOOST)),
             ("model.json", b"{\"words\": []}", None),
+            ("params.json", b"{\"tree_learner\": \"serial\"}", None),
+            (
+                "any",
+                b"{\n \"version\": [1, 0, 0], \"learner\": {",
+                Some(XGBOOST),
+            ),
+            ("any", b"{L\xff\xff\xff\xff\xff\xff\xff\xfflearner{", None),
             ("any", b"binf\0\0\0\0", Some(XGBOOST)),
             ("any", b"CONFIG-offset:\0", Some(XGBOOST)),
             ("xgboost-model", b"\x80\x04", Some(XGBOOST)),
@@ -161,7 +214,26 @@ mod tests {
         ]);
         let found = models(dir.path());
         let found: Vec<_> = found.iter().map(|m| (m.runtime, &*m.file)).collect();
-        assert_eq!(found, [(XGBOOST, "a.ubj"), (ONNX, "c.onnx")]);
+        // A name counts only where no content does.
+        assert_eq!(found, [(ONNX, "c.onnx")]);
+        let json = b"{\"learner\": {";
+        let dir = folder(&[("b", json), ("a", json), ("c.onnx", b""), ("d.model", b"")]);
+        let found = models(dir.path());
+        let found: Vec<_> = found.iter().map(|m| (m.runtime, &*m.file)).collect();
+        assert_eq!(found, [(XGBOOST, "a"), (ONNX, "c.onnx")]);
+    }
+
+    #[test]
+    fn links_count_unless_they_lead_out() {
+        let (dir, other) = (folder(&[]), folder(&[("x.onnx", b"")]));
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("versions")).unwrap();
+        std::fs::write(at("versions/3"), b"tree\nversion=v4\n").unwrap();
+        std::os::unix::fs::symlink(other.path().join("x.onnx"), at("x.onnx")).unwrap();
+        assert_eq!(models(dir.path()), []);
+        std::os::unix::fs::symlink("versions/3", at("model.txt")).unwrap();
+        let found = models(dir.path());
+        assert_eq!(found.first().map(|m| m.runtime), Some(LIGHTGBM));
     }
 
     #[test]
