@@ -79,7 +79,7 @@ impl Decoder {
             Format::Recordio => record::read(self, &request.body)?,
             Format::Json => json::read(self, request)?,
             Format::JsonLines => json::read_lines(self, request)?,
-            Format::Npy => json::read_array(request)?,
+            Format::Npy => json::read_npy(request)?,
         };
         self.check(&table)?;
         Ok(table)
