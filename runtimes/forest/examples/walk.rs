@@ -12,7 +12,7 @@ const BRANCHES: u32 = 63;
 
 fn main() -> Result<(), BuildError> {
     let forest = forest()?;
-    println!("{} nodes, {} bytes", forest.nodes(), forest.node_bytes());
+    println!("{} trees, {} bytes", forest.trees(), forest.node_bytes());
     let rows: Vec<f32> = (0..1000 * FEATURES).map(number).collect();
     let mut payloads = [0; 100];
     let mut turn = rows.chunks(FEATURES as usize).cycle();

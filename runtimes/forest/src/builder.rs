@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::categories::{Codes, Sets};
+use crate::categories::{Codes, MOST_SET_WORDS, Sets};
 use crate::node::{Fields, Nodes};
 use crate::slots::{Missing, Reading, Side, SlotsBuilder};
 use crate::value::Value;
@@ -128,7 +128,7 @@ impl<T: Value> Builder<T> {
     /// # Errors
     /// If a child's number is not below `count`, two paths lead to a node (so a circle, too), a feature
     /// is not below the number of features, a threshold is NaN, there are more nodes than a forest
-    /// can have, or `node` fails. The builder is of no use then.
+    /// can have, the sets of all nodes have more than [`MOST_SET_WORDS`], or `node` fails. The builder is of no use then.
     pub fn add_tree<'a>(
         &mut self,
         count: usize,
@@ -233,7 +233,10 @@ impl<T: Value> Builder<T> {
                 missing,
                 codes,
             } => {
-                let place = self.sets.add(members, side, missing).ok_or_else(too_many)?;
+                let place = self
+                    .sets
+                    .add(members, side, missing)
+                    .ok_or_else(large_sets)?;
                 Ok((T::from_bits(place), Reading::Category(codes)))
             }
         }
@@ -251,4 +254,8 @@ impl<T: Value> Builder<T> {
 
 fn too_many() -> String {
     "the forest has more nodes than fit".to_owned()
+}
+
+fn large_sets() -> String {
+    format!("up to it, sets of categories take more than {MOST_SET_WORDS} words of 32 categories")
 }

@@ -3,6 +3,12 @@
 use crate::slots::Side;
 use crate::value::Value;
 
+/// The most words of 32 bits that the sets of a forest may have: 64 MiB.
+///
+/// Files may name one large set at many nodes, or one high category in few bytes. Each node has a copy
+/// of its own, so without a bound a small file would become a large forest.
+pub const MOST_SET_WORDS: usize = 16 << 20;
+
 /// How a number becomes a category. NaN is missing in both; what is not a category is in no set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codes {
@@ -55,6 +61,8 @@ struct Set {
 pub(crate) struct Sets {
     sets: Vec<Set>,
     words: Vec<u32>,
+    /// The words of all sets as they were given, with those at the end that have no member.
+    given: usize,
 }
 
 impl Sets {
@@ -63,8 +71,13 @@ impl Sets {
     }
 
     /// Keeps a set and says where. `members` are bits, lowest first; those that are set go to
-    /// `side`, all others to the other side. `None` if there are too many.
+    /// `side`, all others to the other side. `None` if all sets together have more than
+    /// [`MOST_SET_WORDS`]. Words without members count, too: they take time, though no memory.
     pub(crate) fn add(&mut self, members: &[u32], side: Side, missing: Side) -> Option<u32> {
+        self.given = self.given.checked_add(members.len())?;
+        if self.given > MOST_SET_WORDS {
+            return None;
+        }
         let place = u32::try_from(self.sets.len()).ok()?;
         let used = members.iter().rposition(|&word| word != 0);
         let members = members.get(..used.map_or(0, |last| last + 1))?;

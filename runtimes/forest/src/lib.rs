@@ -25,7 +25,7 @@ mod value;
 mod walk;
 
 pub use builder::{Branch, BuildError, Builder, Node, Test};
-pub use categories::Codes;
+pub use categories::{Codes, MOST_SET_WORDS};
 pub use slots::{Missing, Side};
 pub use value::Value;
 pub use walk::Forest;

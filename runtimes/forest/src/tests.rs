@@ -1,6 +1,6 @@
 //! Forests of random trees, walked by this crate and, for comparison, node by node as they were given.
 
-use crate::{Branch, Builder, Codes, Forest, Missing, Node, Side, Test};
+use crate::{Branch, Builder, Codes, Forest, MOST_SET_WORDS, Missing, Node, Side, Test};
 
 /// A generator of numbers that look random (xorshift), the same in each run.
 struct Random(u64);
@@ -191,9 +191,9 @@ fn a_forest_may_be_cut_short() {
     let trees: Vec<Tree> = (0..10).map(|_| tree(&mut random, 9, false)).collect();
     let mut forest = build(&trees);
     forest.truncate(11);
-    assert_eq!((forest.trees(), forest.nodes()), (10, 190));
+    assert_eq!((forest.trees(), forest.node_bytes()), (10, 190 * 8));
     forest.truncate(4);
-    assert_eq!((forest.trees(), forest.nodes()), (4, 76));
+    assert_eq!((forest.trees(), forest.node_bytes()), (4, 76 * 8));
     compare(&trees[..4], &forest, &mut random, 20, 7);
 }
 
@@ -201,7 +201,7 @@ fn a_forest_may_be_cut_short() {
 fn a_node_takes_eight_bytes() {
     let mut random = Random(7);
     let forest = build(&[tree(&mut random, 63, true)]);
-    assert_eq!((forest.nodes(), forest.node_bytes()), (127, 127 * 8));
+    assert_eq!(forest.node_bytes(), 127 * 8);
 }
 
 #[test]
@@ -316,4 +316,38 @@ fn what_is_no_tree_is_refused() {
         .add_tree(1, |_| Err("no".to_owned()))
         .unwrap_err();
     assert_eq!(error.to_string(), "tree 0, node 0: no");
+}
+
+/// Many nodes may name the same large set, whether it has members or not.
+#[test]
+fn sets_are_bounded() {
+    for last in [0, 1] {
+        let mut members = vec![0; MOST_SET_WORDS / 2];
+        members[MOST_SET_WORDS / 2 - 1] = last;
+        let mut builder = Builder::<f32>::new(1);
+        let mut add = |members: &[u32]| {
+            builder.add_tree(3, |node| {
+                Ok(match node {
+                    0 => Node::Branch(Branch {
+                        feature: 0,
+                        left: 1,
+                        right: 2,
+                        test: Test::Among {
+                            members,
+                            side: Side::Right,
+                            missing: Side::Left,
+                            codes: Codes::Truncated,
+                        },
+                    }),
+                    _ => Node::Leaf(node),
+                })
+            })
+        };
+        add(&members).unwrap();
+        add(&members).unwrap();
+        assert_eq!(
+            add(&[1]).unwrap_err().to_string(),
+            "tree 2, node 0: up to it, sets of categories take more than 16777216 words of 32 categories"
+        );
+    }
 }

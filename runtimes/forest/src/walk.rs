@@ -51,12 +51,7 @@ impl<T: Value> Forest<T> {
         self.roots.len()
     }
 
-    /// The number of nodes of all trees, leaves included.
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// The bytes that the nodes take.
+    /// The bytes that the nodes of all trees take, leaves included.
     pub fn node_bytes(&self) -> usize {
         self.nodes.bytes()
     }

@@ -5,17 +5,13 @@ use std::fs::File;
 use std::path::Path;
 
 use modelcell_guest::{Accept, Context, Model, Payload, Request, Result, export};
-use modelcell_tabular::{Answers, Decoder, Scores, Selected, Style, Table, selected_keys};
+use modelcell_tabular::{
+    Answers, Decoder, REQUEST_TYPES, Scores, Selected, Style, Table, selected_setting,
+};
 
 use crate::Booster;
 use crate::find::model_file;
 use crate::selected::select;
-
-/// What requests may be, and answers.
-const TAKES: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, application/json, \
-                     application/jsonlines, application/x-npy";
-const ANSWERS: &str = "application/json, text/csv, application/jsonlines, \
-                       application/x-recordio-protobuf, application/x-npy";
 
 /// A LightGBM model behind the four hooks.
 pub struct LightGbm {
@@ -42,10 +38,7 @@ impl Model for LightGbm {
     /// Reads the model file, and says on one line what it is.
     fn model_fn(model_dir: &Path) -> Result<Self> {
         let model = Self::load(model_dir, |name| env::var(name).ok())?;
-        println!(
-            "{}; takes {TAKES}; answers {ANSWERS}",
-            model.booster.description()
-        );
+        println!("{}", model.describe());
         Ok(model)
     }
 
@@ -76,6 +69,15 @@ impl LightGbm {
         &self.booster
     }
 
+    /// What it is, what it takes and what it answers, in a line.
+    fn describe(&self) -> String {
+        format!(
+            "{}; takes {REQUEST_TYPES}; answers {}",
+            self.booster.description(),
+            self.answers.types(self.selected.is_some())
+        )
+    }
+
     /// Loads the model of an artifact, with the operator's settings by their names.
     fn load(model_dir: &Path, setting: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let path = model_file(model_dir)?;
@@ -90,7 +92,7 @@ impl LightGbm {
                 ..Decoder::default()
             },
             answers: answers(&setting),
-            selected: setting("SAGEMAKER_INFERENCE_OUTPUT").map(|keys| selected_keys(&keys)),
+            selected: selected_setting(&setting),
             booster,
         })
     }

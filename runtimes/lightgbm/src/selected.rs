@@ -1,7 +1,7 @@
 //! Answers by key (`SAGEMAKER_INFERENCE_OUTPUT`): those of SageMaker's XGBoost container, for LightGBM's
 //! predictions.
 
-use modelcell_tabular::{Scores, Selected, Value};
+use modelcell_tabular::{Scores, Selected, Value, highest};
 
 /// The values of the keys for each row. Keys that such a model does not have are missing.
 pub(crate) fn select(keys: &[String], classes: usize, scores: &Scores<f64>) -> Selected<f64> {
@@ -21,26 +21,17 @@ fn value(key: &str, classes: usize, row: &[f64]) -> Value<f64> {
         (_, 0, _) => Value::Missing,
         ("labels", ..) => Value::Wholes((0..).take(classes).collect()),
         ("predicted_label", _, [second]) => Value::Whole(i64::from(*second > 0.5)),
-        ("predicted_label", _, shares) => Value::Whole(highest(shares).0),
+        ("predicted_label", _, shares) => Value::Whole(highest(shares) as i64),
         ("probability" | "raw_score", _, [second]) => Value::Number(*second),
-        ("probability" | "raw_score", _, shares) => Value::Number(highest(shares).1),
+        ("probability" | "raw_score", _, shares) => {
+            Value::Number(shares.get(highest(shares)).copied().unwrap_or(f64::NAN))
+        }
         ("probabilities" | "raw_scores", _, [second]) => {
             Value::Numbers(vec![1.0 - second, *second])
         }
         ("probabilities" | "raw_scores", _, shares) => Value::Numbers(shares.to_vec()),
         _ => Value::Missing,
     }
-}
-
-/// The first class of those with the highest probability, and that.
-fn highest(shares: &[f64]) -> (i64, f64) {
-    let first = (0, f64::NEG_INFINITY);
-    (0..).zip(shares).fold(
-        first,
-        |best, (class, &share)| {
-            if share > best.1 { (class, share) } else { best }
-        },
-    )
 }
 
 #[cfg(test)]

@@ -134,11 +134,23 @@ impl Answers {
         Ok(Payload::new(chosen, body))
     }
 
-    /// The best type of those offered, the default first.
-    fn choose(&self, offered: &[&'static str], accept: &Accept) -> Result<&'static str> {
+    /// What answers may be, the default first, for a line that describes a model: of selected outputs or
+    /// of plain scores.
+    pub fn types(&self, selected: bool) -> String {
+        let offered: &[&str] = if selected { &SELECTED } else { &SCORES };
+        self.best_first(offered).join(", ")
+    }
+
+    fn best_first(&self, offered: &[&'static str]) -> Vec<&'static str> {
         let mut best_first = offered.to_vec();
         let default = self.default_accept.trim().to_ascii_lowercase();
         best_first.sort_by_key(|&offer| offer != default);
+        best_first
+    }
+
+    /// The best type of those offered, the default first.
+    fn choose(&self, offered: &[&'static str], accept: &Accept) -> Result<&'static str> {
+        let best_first = self.best_first(offered);
         // The container's multi-model server also takes the bare words.
         let header = accept.header().unwrap_or_default().trim();
         match header {

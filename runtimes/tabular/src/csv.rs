@@ -2,12 +2,30 @@
 
 use modelcell_guest::{Result, csv};
 
-use crate::table::from_array;
+use crate::table::{check_size, from_array};
 use crate::{Float, Table};
 
 /// Reads rows whose delimiter the first line shows.
 pub(crate) fn read<T: Float>(body: &[u8]) -> Result<Table<T>> {
-    from_array(csv::read(body, delimiter(body))?)
+    let delimiter = delimiter(body);
+    check_size(body, |body| cells(body, delimiter))?;
+    from_array(csv::read(body, delimiter)?)
+}
+
+/// The number of cells. (Of a delimiter in quotes it makes one more, but then there is no number in
+/// them.)
+fn cells(body: &[u8], delimiter: u8) -> usize {
+    let is_end = |byte: u8| matches!(byte, b'\n' | b'\r');
+    // Several spaces count as one.
+    let is_gap = |byte: u8| byte == b' ' && delimiter == b' ' || is_end(byte);
+    let mut before = b'\n';
+    let mut cells = 0;
+    for &byte in body {
+        cells += usize::from(is_gap(before) && !is_gap(byte));
+        cells += usize::from(byte == delimiter && delimiter != b' ');
+        before = byte;
+    }
+    cells
 }
 
 /// A comma if the first line has one; else the first of semicolon, tab and bar that it has; else a
@@ -25,4 +43,27 @@ fn delimiter(body: &[u8]) -> u8 {
         .iter()
         .find(|&delimiter| line.contains(delimiter))
         .unwrap_or(&b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_counted_as_they_are_read() {
+        for (body, cells) in [
+            ("1,,3\n,,\n", 6),
+            ("\n1;2\r\n\r\n3;4", 4),
+            ("1\n2\n\n3", 3),
+            ("  1   2 3  \r\n 4 5 6", 6),
+            (",", 2),
+        ] {
+            let body = body.as_bytes();
+            let table = read::<f32>(body).unwrap();
+            assert_eq!(
+                (super::cells(body, delimiter(body)), table.values.len()),
+                (cells, cells)
+            );
+        }
+    }
 }

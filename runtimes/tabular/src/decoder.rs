@@ -54,9 +54,9 @@ enum Format {
     Npy,
 }
 
-/// What error texts name.
-const FORMATS: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, application/json, \
-                       application/jsonlines or application/x-npy";
+/// The content types that a [`Decoder`] reads.
+pub const REQUEST_TYPES: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, \
+                                 application/json, application/jsonlines, application/x-npy";
 
 impl Decoder {
     /// Reads a request's body as its content type says.
@@ -79,7 +79,7 @@ impl Decoder {
             Format::Recordio => record::read(self, &request.body)?,
             Format::Json => json::read(self, request)?,
             Format::JsonLines => json::read_lines(self, request)?,
-            Format::Npy => json::read_array(request)?,
+            Format::Npy => json::read_npy(request)?,
         };
         self.check(&table)?;
         Ok(table)
@@ -102,7 +102,7 @@ impl Decoder {
             "application/x-npy" => Format::Npy,
             other => {
                 return Err(Error::unsupported_content_type(format_args!(
-                    "cannot read {other:?}: send {FORMATS}"
+                    "cannot read {other:?}: send one of {REQUEST_TYPES}"
                 )));
             }
         })

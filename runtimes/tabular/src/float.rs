@@ -6,7 +6,7 @@ use modelcell_guest::Element;
 use serde::Serialize;
 
 /// `f32` (XGBoost) or `f64` (LightGBM). No other type can be one.
-pub trait Float: Element + Copy + Debug + PartialEq + Serialize + Send + Sync + 'static {
+pub trait Float: Element + Copy + Debug + PartialOrd + Serialize + Send + Sync + 'static {
     /// A missing value.
     const NAN: Self;
     /// Zero.

@@ -5,7 +5,7 @@ use modelcell_guest::ndarray::Array2;
 use modelcell_guest::{Context as _, Decode, Error, Request, Result};
 use serde::Deserialize;
 
-use crate::table::{Rows, from_array};
+use crate::table::{Rows, check_size, from_array};
 use crate::{Decoder, Float, Table};
 
 /// Reads lists of rows, and objects that hold them.
@@ -14,6 +14,10 @@ pub(crate) fn read<T: Float>(decoder: &Decoder, mut request: Request) -> Result<
         return read_sparse(decoder, &request.body);
     }
     request.content_type = None;
+    // Between any two values there is a comma.
+    check_size(&request.body, |body| {
+        1 + body.iter().filter(|&&byte| byte == b',').count()
+    })?;
     read_array(request)
 }
 
@@ -34,8 +38,34 @@ pub(crate) fn read_lines<T: Float>(decoder: &Decoder, mut request: Request) -> R
     read(decoder, request)
 }
 
+/// An array as NumPy saves it.
+pub(crate) fn read_npy<T: Float>(request: Request) -> Result<Table<T>> {
+    // What has no shape is no array, and refused where it is read.
+    check_size(&request.body, |body| npy_values(body).unwrap_or_default())?;
+    read_array(request)
+}
+
+/// The product of the numbers in the header's `'shape': (2, 3)`, whose key may be there again: then the
+/// last one counts. That it goes with the number of bytes is checked where the array is read.
+fn npy_values(body: &[u8]) -> Option<usize> {
+    let (length, rest) = match body.get(6..)? {
+        [1, _, a, b, rest @ ..] => (u16::from_le_bytes([*a, *b]).into(), rest),
+        [_, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]), rest),
+        _ => return None,
+    };
+    let header = std::str::from_utf8(rest.get(..usize::try_from(length).ok()?)?).ok()?;
+    let (_, shape) = header.rsplit_once("shape")?;
+    let (shape, _) = shape.split_once(')')?;
+    let numbers = shape
+        .split(|character: char| !character.is_ascii_digit())
+        .filter(|number| !number.is_empty());
+    Some(numbers.fold(1, |product: usize, number| {
+        product.saturating_mul(number.parse().unwrap_or(usize::MAX))
+    }))
+}
+
 /// Anything that the SDK reads as an array: a flat list is one row.
-pub(crate) fn read_array<T: Float>(request: Request) -> Result<Table<T>> {
+fn read_array<T: Float>(request: Request) -> Result<Table<T>> {
     from_array(Array2::decode(request)?)
 }
 

@@ -25,7 +25,7 @@ mod table;
 mod tests;
 
 pub use answers::{Answers, Style};
-pub use decoder::Decoder;
+pub use decoder::{Decoder, REQUEST_TYPES};
 pub use float::Float;
-pub use scores::{Scores, Selected, Value, selected_keys};
+pub use scores::{Scores, Selected, Value, highest, selected_keys, selected_setting};
 pub use table::{MOST_VALUES, Table};

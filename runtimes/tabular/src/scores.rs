@@ -1,5 +1,7 @@
 //! What a model predicts, before it is written for a caller.
 
+use crate::Float;
+
 /// A model's plain outputs: `values` holds `rows * columns` numbers, row after row.
 ///
 /// One column means one number a row (a probability, say), which formats that tell numbers and
@@ -33,6 +35,16 @@ impl<T> Scores<T> {
     }
 }
 
+/// The place of the first of the highest numbers: of probabilities, the class that is predicted. NaN is
+/// none of them, and where there is nothing else the place is 0.
+pub fn highest<T: Float>(values: &[T]) -> usize {
+    let numbers = (0..).zip(values.iter().copied());
+    let first = numbers
+        .filter(|(_, value)| value.partial_cmp(value).is_some())
+        .reduce(|best, next| if next.1 > best.1 { next } else { best });
+    first.map_or(0, |(place, _)| place)
+}
+
 /// Named outputs, as `SAGEMAKER_INFERENCE_OUTPUT` selects them: each row has one value per key, in
 /// the order of the keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +70,13 @@ pub enum Value<T> {
     Numbers(Vec<T>),
 }
 
+/// The keys that `SAGEMAKER_INFERENCE_OUTPUT` says, if there are any: set to nothing, or to bare commas,
+/// it counts as not set. `setting` finds it by name, in the environment mostly.
+pub fn selected_setting(setting: impl Fn(&str) -> Option<String>) -> Option<Vec<String>> {
+    let keys = selected_keys(&setting("SAGEMAKER_INFERENCE_OUTPUT")?);
+    (!keys.is_empty()).then_some(keys)
+}
+
 /// The keys in a setting such as `predicted_label, probabilities`, read as the container reads
 /// `SAGEMAKER_INFERENCE_OUTPUT`: split at commas, in lower case, without spaces. A repeated key
 /// counts once; unknown keys are kept, their values are [`Value::Missing`].
@@ -70,4 +89,23 @@ pub fn selected_keys(setting: &str) -> Vec<String> {
         }
     }
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::highest;
+
+    #[test]
+    fn the_highest_is_a_number() {
+        const NAN: f32 = f32::NAN;
+        for (values, place) in [
+            (&[0.25, 0.5, 0.5, 0.25][..], 1),
+            (&[NAN, -1.0, 0.5, NAN], 2),
+            (&[f32::NEG_INFINITY, f32::NEG_INFINITY], 0),
+            (&[NAN, NAN], 0),
+            (&[], 0),
+        ] {
+            assert_eq!(highest(values), place, "{values:?}");
+        }
+    }
 }

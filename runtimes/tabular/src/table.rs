@@ -7,8 +7,8 @@ use crate::Float;
 
 /// The most values that a table may hold: 64 MiB as `f32`, 128 MiB as `f64`.
 ///
-/// Dense formats take at least two bytes a value, so bodies reach it only by way of sparse formats,
-/// where a few bytes stand for a whole row.
+/// A few bytes of a sparse format stand for a whole row, and CSV of bare commas or NPY of small integers
+/// takes one byte a value. So a body may be much smaller than the table that it would become.
 pub const MOST_VALUES: usize = 16 << 20;
 
 /// Rows of numbers, as a request spelt them.
@@ -149,6 +149,17 @@ pub(crate) fn wrong_width(row: usize, expected: usize, found: usize) -> Error {
     Error::invalid_input(format_args!(
         "expected {expected} features, row {row} has {found}"
     ))
+}
+
+/// Checks that a dense body, whose values are `count`ed without reading them, may become a table. A body
+/// with fewer bytes has no more values than that, and is not counted.
+pub(crate) fn check_size(body: &[u8], count: impl FnOnce(&[u8]) -> usize) -> Result<()> {
+    if body.len() < MOST_VALUES || count(body) <= MOST_VALUES {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format_args!(
+        "a request takes at most {MOST_VALUES} values, and this one has more: send fewer rows at a time"
+    )))
 }
 
 /// The table that an array in standard layout holds, as the SDK's decoders return it.

@@ -291,7 +291,9 @@ fn trees(saved: Saved, features: u32, outputs: usize) -> Result<Kind> {
         )));
     }
     weights.shrink_to_fit();
-    if let Some(best) = saved.best_trees.filter(|&best| best > 0) {
+    // Newer versions keep what an older one wrote there, and pay no heed to it.
+    let best = saved.best_trees.filter(|&best| best > 0);
+    if let Some(best) = best.filter(|_| saved.version < Version([2, 0, 0])) {
         forest.truncate((best as usize).saturating_mul(outputs));
     }
     Ok(Kind::Trees {

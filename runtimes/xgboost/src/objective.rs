@@ -1,6 +1,7 @@
 //! What objectives do to a booster's sums, and to the global bias before them.
 
 use modelcell_guest::{Error, Result};
+use modelcell_tabular::highest;
 
 use crate::saved::Version;
 
@@ -151,7 +152,10 @@ impl Objective {
             Link::Sorted => margins
                 .chunks_exact_mut(outputs)
                 .for_each(|margins| margins.sort_by(f32::total_cmp)),
-            Link::Softmax => return margins.chunks_exact(outputs).map(highest).collect(),
+            Link::Softmax => {
+                let rows = margins.chunks_exact(outputs);
+                return rows.map(|margins| highest(margins) as f32).collect();
+            }
         }
         margins
     }
@@ -179,15 +183,4 @@ fn softmax(margins: &mut [f32]) {
     for margin in margins {
         *margin /= sum as f32;
     }
-}
-
-/// The first of the highest.
-fn highest(margins: &[f32]) -> f32 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (class, &margin) in margins.iter().enumerate() {
-        if margin > best.1 {
-            best = (class, margin);
-        }
-    }
-    best.0 as f32
 }

@@ -4,18 +4,12 @@ use std::fs::File;
 use std::path::Path;
 
 use modelcell_guest::{Accept, Context, Error, Model, Payload, Request, Result, export};
-use modelcell_tabular::{Answers, Decoder, Scores, Selected, Table};
+use modelcell_tabular::{Answers, Decoder, REQUEST_TYPES, Scores, Selected, Table};
 
 use crate::ensemble::Ensemble;
 use crate::selected::select;
 use crate::settings::Settings;
 use crate::{Booster, files};
-
-/// What requests may be, and answers.
-const TAKES: &str = "text/csv, text/libsvm, application/x-recordio-protobuf, application/json, \
-                     application/jsonlines, application/x-npy";
-const ANSWERS: &str = "text/csv, application/json, application/jsonlines, \
-                       application/x-recordio-protobuf, application/x-npy";
 
 /// The model: the boosters of an artifact, and how the operator wants them served.
 pub struct XGBoost {
@@ -41,10 +35,7 @@ impl Model for XGBoost {
     fn model_fn(model_dir: &Path) -> Result<Self> {
         let settings = Settings::new(|name| std::env::var(name).ok());
         let model = Self::load(model_dir, settings)?;
-        println!(
-            "{}; takes {TAKES}; answers {ANSWERS}",
-            model.ensemble.describe()
-        );
+        println!("{}", model.describe());
         Ok(model)
     }
 
@@ -70,6 +61,15 @@ impl Model for XGBoost {
 }
 
 impl XGBoost {
+    /// What it is, what it takes and what it answers, in a line.
+    fn describe(&self) -> String {
+        format!(
+            "{}; takes {REQUEST_TYPES}; answers {}",
+            self.ensemble.describe(),
+            self.answers.types(self.selected.is_some())
+        )
+    }
+
     fn load(model_dir: &Path, settings: Settings) -> Result<Self> {
         let mut files = files::models(model_dir)?;
         if !settings.ensemble {

@@ -34,7 +34,7 @@ pub(crate) struct Saved {
     pub(crate) tree_weights: Vec<f32>,
     /// gblinear's weights: for each feature one per output, then the biases.
     pub(crate) weights: Option<Vec<f32>>,
-    /// How many trees per output early stopping left, in files of `XGBoost` before 2.0.
+    /// How many trees per output early stopping left. Counts in files of `XGBoost` before 2.0 only.
     pub(crate) best_trees: Option<u32>,
 }
 

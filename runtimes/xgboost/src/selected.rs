@@ -1,7 +1,7 @@
 //! Answers by key (`SAGEMAKER_INFERENCE_OUTPUT`), as SageMaker's XGBoost container computes them.
 
 use modelcell_guest::{Error, Result};
-use modelcell_tabular::{Scores, Selected, Value};
+use modelcell_tabular::{Scores, Selected, Value, highest};
 
 use crate::Booster;
 
@@ -77,7 +77,7 @@ fn value(key: &str, kind: Kind, classes: usize, row: &[f32]) -> Value<f64> {
         (_, Kind::Score) => Value::Missing,
         ("predicted_label", Kind::Logistic) => Value::Whole(i64::from(first > 0.5)),
         ("predicted_label", Kind::Margin) => Value::Whole(i64::from(first > 0.0)),
-        ("predicted_label", Kind::Probabilities) => Value::Whole(highest(row)),
+        ("predicted_label", Kind::Probabilities) => Value::Whole(highest(row) as i64),
         ("predicted_label", Kind::Hinge | Kind::Class) => Value::Number(number),
         ("labels", _) => Value::Wholes((0..).take(classes).collect()),
         ("probability" | "raw_score", Kind::Probabilities) => {
@@ -94,15 +94,4 @@ fn value(key: &str, kind: Kind, classes: usize, row: &[f32]) -> Value<f64> {
 
 fn wide(row: &[f32]) -> Vec<f64> {
     row.iter().copied().map(f64::from).collect()
-}
-
-/// The first class of those with the highest probability.
-fn highest(row: &[f32]) -> i64 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (class, &probability) in (0..).zip(row) {
-        if probability > best.1 {
-            best = (class, probability);
-        }
-    }
-    best.0
 }

@@ -1,7 +1,7 @@
 //! What operators set for all models of an endpoint, in the environment variables of SageMaker's
 //! XGBoost container.
 
-use modelcell_tabular::{Answers, selected_keys};
+use modelcell_tabular::{Answers, selected_setting};
 
 /// The settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ impl Settings {
     pub(crate) fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             ensemble: variable("SAGEMAKER_INFERENCE_ENSEMBLE").is_none_or(|value| value == "true"),
-            selected: variable("SAGEMAKER_INFERENCE_OUTPUT").map(|keys| selected_keys(&keys)),
+            selected: selected_setting(&variable),
             answers: Answers::default().with_settings(variable),
         }
     }
@@ -48,5 +48,8 @@ mod tests {
         assert_eq!(accept.answers.default_accept, "application/json");
         let keys = settings("SAGEMAKER_INFERENCE_OUTPUT", "predicted_label, Probability");
         assert_eq!(keys.selected.unwrap(), ["predicted_label", "probability"]);
+        for nothing in ["", " ", ",", ", ,"] {
+            assert_eq!(settings("SAGEMAKER_INFERENCE_OUTPUT", nothing), plain);
+        }
     }
 }

@@ -236,3 +236,35 @@ fn a_tree_may_be_as_deep_as_it_has_splits() {
         [0.0, 0.0, 1.0, 99_999.0, 100_000.0, 0.0]
     );
 }
+
+/// Each split has a copy of its set, but a file may name one large set again and again.
+#[test]
+fn a_set_that_many_splits_name_is_bounded() {
+    let (splits, words) = (17, 1 << 20);
+    let list = |entry: &dyn Fn(usize) -> String, count: usize| {
+        (0..count).map(entry).collect::<Vec<_>>().join(" ")
+    };
+    let zeros = list(&|_| "0".to_owned(), splits);
+    let text = format!(
+        "tree\nversion=v3\nnum_class=1\nmax_feature_idx=0\nfeature_names=a\n\nTree=0\nnum_leaves={}\nnum_cat=1\n\
+         split_feature={zeros}\nthreshold={zeros}\ndecision_type={}\nleft_child={}\nright_child={}\nleaf_value={}\n\
+         cat_boundaries=0 {words}\ncat_threshold={}\n\nend of trees\n",
+        splits + 1,
+        list(&|_| "1".to_owned(), splits),
+        list(&|at| format!("-{}", at + 1), splits),
+        list(
+            &|at| if at + 1 < splits {
+                (at + 1).to_string()
+            } else {
+                format!("-{}", splits + 1)
+            },
+            splits
+        ),
+        list(&|at| at.to_string(), splits + 1),
+        list(&|_| "1".to_owned(), words),
+    );
+    assert_eq!(
+        parse(text.as_bytes()).unwrap_err().message(),
+        "m.txt: tree 0: node 16: up to it, sets of categories take more than 16777216 words of 32 categories"
+    );
+}

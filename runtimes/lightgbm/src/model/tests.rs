@@ -210,6 +210,25 @@ fn operators_set_what_is_answered() {
 }
 
 #[test]
+fn settings_that_say_nothing_are_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(fixture("4.7.0/binary.txt"), folder.path().join("m.txt")).unwrap();
+    for (keys, last) in [
+        ("", "application/x-npy"),
+        (", ,", "application/x-npy"),
+        ("labels", "application/x-recordio-protobuf"),
+    ] {
+        let settings = |name: &str| (name == "SAGEMAKER_INFERENCE_OUTPUT").then(|| keys.to_owned());
+        let model = LightGbm::load(folder.path(), settings).unwrap();
+        let line = model.describe();
+        assert!(line.ends_with(last), "{line}");
+        let body = lines(&rows(1), |row| text(row, "", ",")).join("\n");
+        let answer = ask(&model, Request::new(body).content_type("text/csv"));
+        assert_eq!(answer.contains("labels"), keys == "labels", "{answer}");
+    }
+}
+
+#[test]
 fn errors_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("churn.lgb"), "tree\nversion=v2\n").unwrap();

@@ -245,6 +245,23 @@ fn the_default_and_refusals() {
 }
 
 #[test]
+fn types_are_listed_with_the_default_first() {
+    let json = Answers {
+        default_accept: "application/json".to_owned(),
+        ..multi()
+    };
+    assert_eq!(
+        json.types(false),
+        "application/json, text/csv, application/jsonlines, application/x-recordio-protobuf, \
+         application/x-npy"
+    );
+    assert_eq!(
+        multi().types(true),
+        "text/csv, application/json, application/jsonlines, application/x-recordio-protobuf"
+    );
+}
+
+#[test]
 fn settings() {
     let with = |default: Option<&str>, batch: Option<&str>| {
         Answers::default().with_settings(|name| {

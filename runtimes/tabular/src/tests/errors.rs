@@ -291,6 +291,25 @@ fn tables_are_bounded() {
     let body = r#"{"features":{"keys":[1],"shape":[1152921504606846976],"values":[1]}}"#;
     assert!(error(JSON, body).starts_with(expected));
 
+    // One byte a value, or two.
+    let expected = "a request takes at most 16777216 values, and this one has more: send fewer rows at \
+                    a time";
+    assert_eq!(error("text/csv", &",".repeat(1 << 24)), expected);
+    let list = format!("[{}0]", "0,".repeat(1 << 24));
+    assert_eq!(error(JSON, &list), expected);
+    assert_eq!(error("application/jsonlines", &list), expected);
+    for start in ["\u{1}\0", "\u{2}\0"] {
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (16777217, 1), }";
+        let length = if start == "\u{1}\0" { 2 } else { 4 };
+        let mut body = b"\x93NUMPY".to_vec();
+        body.extend_from_slice(start.as_bytes());
+        body.extend_from_slice(&(header.len() as u32).to_le_bytes()[..length]);
+        body.extend_from_slice(header.as_bytes());
+        body.resize(body.len() + (1 << 24) + 1, 0);
+        let error = decode::<f32>(&any, "application/x-npy", body).unwrap_err();
+        assert_eq!((error.status(), error.message()), (400, expected));
+    }
+
     let wide = Decoder {
         features: Some(1 << 20),
         ..Decoder::default()

@@ -236,6 +236,21 @@ fn classes_are_voted_on() {
     assert_close(&numbers(&answer(&model, request)), &expected);
 }
 
+/// What the host takes for XGBoost's by its content.
+#[test]
+fn a_model_may_be_named_as_notes_are() {
+    let models = [("model.txt", LOGISTIC), ("b.log", "2.1.4/logistic.state")];
+    for model in models {
+        let folder = Folder::new("notes", &[model]);
+        fs::write(folder.0.join("README.txt"), "about the learner").unwrap();
+        let line = folder.load(&[]).unwrap().describe();
+        assert!(
+            line.contains("binary:logistic") && !line.contains("models"),
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn artifacts_without_a_model_say_so() {
     let load = |folder: &Folder| folder.load(&[]).err().unwrap().message().to_owned();

@@ -73,6 +73,11 @@ impl TreeColumns {
         self.leaf_size > 1
     }
 
+    /// How many numbers the vectors of all leaves may have together.
+    pub(crate) fn weights(&self) -> usize {
+        self.base_weights.len().max(self.leaf_weights.len())
+    }
+
     /// Makes bits of the sets. Gives the number of words, `most` of which are allowed: a set may be
     /// much larger than what the file says about it.
     pub(crate) fn prepare_sets(&mut self, most: usize) -> Result<usize, String> {
@@ -81,7 +86,8 @@ impl TreeColumns {
         if !self.category_nodes.is_sorted_by(|a, b| a < b) {
             return Err("categories_nodes is not in ascending order".to_owned());
         }
-        for index in 0..self.category_nodes.len() {
+        let mut unclaimed = self.categories.len();
+        for (index, node) in self.category_nodes.iter().enumerate() {
             let start = entry(&self.category_starts, index, "categories_segments")?;
             let count = entry(&self.category_counts, index, "categories_sizes")?;
             let categories = usize::try_from(start)
@@ -89,6 +95,11 @@ impl TreeColumns {
                 .zip(usize::try_from(count).ok())
                 .and_then(|(start, count)| self.categories.get(start..start.checked_add(count)?))
                 .ok_or("categories_segments leads out of the list of categories")?;
+            // Each node has categories of its own. If many could name the same ones, a small file would
+            // take long to read.
+            unclaimed = unclaimed.checked_sub(categories.len()).ok_or_else(|| {
+                format!("up to node {node}, categories_sizes are more than there are categories")
+            })?;
             let begin = self.bits.len();
             for &category in categories {
                 let category = usize::try_from(category)
@@ -97,7 +108,9 @@ impl TreeColumns {
                     .ok_or_else(|| format!("category {category} is not from 0 to 2^24 - 1"))?;
                 let place = begin + category / 32;
                 if place >= most {
-                    return Err("its sets of categories are too large".to_owned());
+                    return Err(format!(
+                        "up to node {node}, its sets of categories are too large"
+                    ));
                 }
                 if place >= self.bits.len() {
                     self.bits.resize(place + 1, 0);

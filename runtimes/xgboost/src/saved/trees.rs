@@ -1,12 +1,9 @@
 //! The trees of a file, taken one after the other.
 
-use modelcell_forest::{Builder, Forest, Node};
+use modelcell_forest::{Builder, Forest, MOST_SET_WORDS, Node};
 use modelcell_guest::{Error, Result};
 
 use super::tree::{Leaf, TreeColumns};
-
-/// The most 32-bit words that the sets of categories of a model may have.
-const SET_WORDS: usize = 16 << 20;
 
 /// Builds a forest while its file is read.
 pub(crate) struct TreesBuilder {
@@ -77,14 +74,15 @@ impl TreesBuilder {
             )));
         }
         let words = tree
-            .prepare_sets(SET_WORDS - self.set_words)
+            .prepare_sets(MOST_SET_WORDS - self.set_words)
             .map_err(failed)?;
         self.set_words += words;
         let (vectors, highest) = (&mut self.vectors, &mut self.highest);
         let tree = &*tree;
+        let most = vectors.len() + tree.weights();
         self.forest.add_tree(tree.count(), |number| {
             if let Some(leaf) = tree.leaf(number)? {
-                return Ok(Node::Leaf(payload(&leaf, vectors)?));
+                return Ok(Node::Leaf(payload(&leaf, vectors, most)?));
             }
             let node = tree.branch(number)?;
             if let Node::Branch(branch) = &node
@@ -158,12 +156,17 @@ impl TreesBuilder {
     }
 }
 
-/// What the forest keeps for a leaf: the number itself, or where the vector begins.
-fn payload(leaf: &Leaf<'_>, vectors: &mut Vec<f32>) -> Result<u32, String> {
+/// What the forest keeps for a leaf: the number itself, or where the vector begins. Vectors may have
+/// `most` numbers after this tree, as many as stand in the file: leaves could name the same place there,
+/// and few bytes would become many.
+fn payload(leaf: &Leaf<'_>, vectors: &mut Vec<f32>, most: usize) -> Result<u32, String> {
     match leaf {
         Leaf::Number(value) => Ok(value.to_bits()),
         Leaf::Vector(vector) => {
             let start = u32::try_from(vectors.len()).map_err(|_| "too many leaves".to_owned())?;
+            if vectors.len() + vector.len() > most {
+                return Err("its leaf vector belongs to other leaves, too".to_owned());
+            }
             vectors.extend_from_slice(vector);
             Ok(start)
         }

@@ -73,6 +73,19 @@ fn quantiles_do_not_cross() {
     }
 }
 
+/// The attribute outlives a load and a save with a version that takes all trees.
+#[test]
+fn trees_are_limited_in_older_files_only() {
+    let mut model = model("dart-softprob.json");
+    let all = predict(&model);
+    model["learner"]["attributes"]["best_ntree_limit"] = json!("1");
+    assert_eq!(predict(&model), all);
+    model["version"] = json!([2, 0, 0]);
+    assert_eq!(predict(&model), all);
+    model["version"] = json!([1, 7, 6]);
+    assert_ne!(predict(&model), all);
+}
+
 #[test]
 fn several_expectiles_are_refused() {
     let mut model = model("reg-quantileerror.json");

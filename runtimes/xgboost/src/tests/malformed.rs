@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::agreement::fixtures;
 use crate::Booster;
+use crate::saved::tree::TreeColumns;
+use crate::saved::trees::TreesBuilder;
 
 fn file(name: &str) -> Vec<u8> {
     fs::read(fixtures().join("models").join(name)).unwrap()
@@ -219,16 +221,49 @@ fn sets_of_categories_are_checked() {
 #[test]
 fn few_bytes_do_not_become_many() {
     // A hundred sets of the largest category take 200 MiB as bits.
-    let mut tree = crate::saved::tree::TreeColumns::default();
+    let mut tree = TreeColumns::default();
     for node in 0..100 {
         tree.category_nodes.push(node);
-        tree.category_starts.push(0);
+        tree.category_starts.push(node.into());
         tree.category_counts.push(1);
+        tree.categories.push((1 << 24) - 1);
     }
-    tree.categories.push((1 << 24) - 1);
     assert_eq!(tree.prepare_sets(100 << 19).unwrap(), 100 << 19);
     let error = tree.prepare_sets((100 << 19) - 1).unwrap_err();
-    assert!(error.contains("too large"), "{error}");
+    assert!(
+        error.contains("node 99, its sets of categories are too large"),
+        "{error}"
+    );
+
+    // Nodes that name the same categories.
+    tree.category_starts.fill(0);
+    tree.category_counts.fill(2);
+    let error = tree.prepare_sets(100 << 19).unwrap_err();
+    assert!(
+        error.contains("up to node 50, categories_sizes are more"),
+        "{error}"
+    );
+}
+
+#[test]
+fn leaves_have_vectors_of_their_own() {
+    let mut tree = TreeColumns::default();
+    tree.left = vec![1, -1, -1];
+    tree.right = vec![2, 0, 1];
+    tree.feature = vec![0; 3];
+    tree.condition = vec![0.0; 3];
+    tree.default_left = vec![0; 3];
+    tree.leaf_weights = vec![0.5; 4];
+    tree.leaf_size = 2;
+    TreesBuilder::default().add(&mut tree).unwrap();
+    // The same vector twice is more than the file has.
+    tree.right = vec![2, 0, 0];
+    tree.leaf_weights.truncate(2);
+    let error = TreesBuilder::default().add(&mut tree).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "tree 0, node 2: its leaf vector belongs to other leaves, too"
+    );
 }
 
 #[test]

@@ -121,6 +121,27 @@ fn csv_has_the_keys_in_their_order() {
 }
 
 #[test]
+fn the_description_leaves_out_what_has_no_names() {
+    let folder = Folder::new("described", &[("xgboost-model", LOGISTIC)]);
+    let ending = "application/x-recordio-protobuf";
+    let line = folder
+        .load(&[("SAGEMAKER_INFERENCE_OUTPUT", "labels")])
+        .unwrap()
+        .describe();
+    assert!(line.ends_with(ending), "{line}");
+    for nothing in ["", ","] {
+        let plain = folder
+            .load(&[("SAGEMAKER_INFERENCE_OUTPUT", nothing)])
+            .unwrap();
+        let line = plain.describe();
+        assert!(line.ends_with("application/x-npy"), "{line}");
+        let request = Request::new(csv(&rows(1))).content_type("text/csv");
+        let expected = expected("3.2.0/binary-logistic.npy", 1);
+        assert_close(&numbers(&answer(&plain, request)), &expected);
+    }
+}
+
+#[test]
 fn other_objectives_have_no_keys() {
     let error = answer_of("3.2.0/survival-aft", ALL, "text/csv").unwrap_err();
     assert_eq!(error.status(), 500);
