@@ -20,6 +20,8 @@ pub struct OnnxModel {
     plan: Plan,
     pub(crate) inputs: Vec<Input>,
     pub(crate) outputs: Vec<Output>,
+    /// The content type of answers to callers who name none.
+    pub(crate) default_type: &'static str,
     /// Where the model comes from, and what it is made of.
     origin: String,
 }
@@ -65,6 +67,7 @@ impl OnnxModel {
             plan,
             inputs,
             outputs,
+            default_type: answer::default_type(None),
             origin,
         })
     }
