@@ -18,6 +18,14 @@ pub(crate) const TYPES: [&str; 4] = [
     "application/x-npz",
 ];
 
+/// The content type of answers to callers who name none, where a setting may ask for one. What is no type
+/// of answers counts as JSON.
+pub(crate) fn default_type(setting: Option<&str>) -> &'static str {
+    let wanted = setting.unwrap_or_default().trim();
+    let found = TYPES.iter().find(|name| name.eq_ignore_ascii_case(wanted));
+    found.copied().unwrap_or("application/json")
+}
+
 /// What a model said.
 #[derive(Debug)]
 pub struct Answer {
@@ -31,7 +39,9 @@ pub struct Answer {
 
 /// Encodes an answer.
 pub(crate) fn encode(model: &OnnxModel, answer: &Answer, accept: &Accept) -> Result<Payload> {
-    let chosen = accept.choose(&TYPES)?;
+    let mut best_first = TYPES;
+    best_first.sort_by_key(|name| *name != model.default_type);
+    let chosen = accept.choose(&best_first)?;
     let wanted = preference(model, accept)?;
     let body = match chosen {
         "text/csv" => csv(answer, wanted)?,

@@ -44,7 +44,9 @@ impl Model for OnnxModel {
 
     /// Loads the artifact's model, and prints a line that describes it.
     fn model_fn(model_dir: &Path) -> Result<Self> {
-        let model = file::load(model_dir)?;
+        let mut model = file::load(model_dir)?;
+        let default_type = std::env::var("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT").ok();
+        model.default_type = answer::default_type(default_type.as_deref());
         println!("{}", model.description());
         memory::clear_stack();
         Ok(model)

@@ -8,6 +8,7 @@ use tract_onnx::prelude::Framework;
 use tract_onnx::tract_hir::internal::*;
 
 use crate::answer::{self, Answer};
+use crate::ops::{Refused, refused};
 use crate::plan::Plan;
 use crate::request::{self, Call};
 use crate::signature::{Input, Output};
@@ -19,6 +20,8 @@ pub struct OnnxModel {
     plan: Plan,
     pub(crate) inputs: Vec<Input>,
     pub(crate) outputs: Vec<Output>,
+    /// The content type of answers to callers who name none.
+    pub(crate) default_type: &'static str,
     /// Where the model comes from, and what it is made of.
     origin: String,
 }
@@ -64,6 +67,7 @@ impl OnnxModel {
             plan,
             inputs,
             outputs,
+            default_type: answer::default_type(None),
             origin,
         })
     }
@@ -112,7 +116,7 @@ impl OnnxModel {
     /// Predicts.
     ///
     /// # Errors
-    /// Invalid input, if the model cannot compute with these values.
+    /// Invalid input, if the model does not know values of the request; failed, if it fails otherwise.
     pub fn predict(&self, call: Call) -> Result<Answer> {
         let rows = call.inputs.first().and_then(|input| input.shape().first());
         Ok(Answer {
@@ -135,30 +139,51 @@ impl OnnxModel {
     /// takes, with any number of rows.
     ///
     /// # Errors
-    /// Invalid input, if the model cannot compute with these.
+    /// Invalid input, if an operator refuses values of the request; failed, if the model fails otherwise.
     pub(crate) fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        self.run_steps(inputs)
-            .map_err(|error| Error::invalid_input(format_args!("the model failed: {error:#}")))
+        self.run_steps(inputs).map_err(|error| {
+            let text = format!("the model failed: {error:#}");
+            match error.downcast_ref::<Refused>() {
+                Some(_) => Error::invalid_input(text),
+                None => Error::failed(text),
+            }
+        })
+    }
+
+    /// How many rows a run takes, if not any number.
+    pub(crate) fn step(&self) -> Option<usize> {
+        self.plan.step
+    }
+
+    /// The number of rows of the inputs that have rows.
+    fn rows(&self, inputs: &[Tensor]) -> Option<usize> {
+        let mut pairs = self.inputs.iter().zip(inputs);
+        let (_, tensor) = pairs.find(|(input, _)| input.by_rows(self.plan.step))?;
+        tensor.shape().first().copied()
     }
 
     fn run_steps(&self, inputs: Vec<Tensor>) -> TractResult<Vec<Tensor>> {
-        let rows = inputs
-            .first()
-            .and_then(|input| input.shape().first().copied());
-        let (Some(rows), Some(step)) = (rows, self.plan.step) else {
+        let (Some(rows), Some(step)) = (self.rows(&inputs), self.plan.step) else {
             return self.plan.run(inputs);
         };
         if rows == step {
             return self.plan.run(inputs);
         }
         if step == 0 || !rows.is_multiple_of(step) {
-            bail!("it takes {step} rows at a time, and {rows} are not a multiple of that");
+            return Err(refused(format_args!(
+                "it takes {step} rows at a time, and {rows} are not a multiple of that"
+            )));
         }
         let mut parts: Vec<Vec<Tensor>> = self.outputs.iter().map(|_| Vec::new()).collect();
         for start in (0..rows).step_by(step) {
-            let part = inputs
+            let part = self
+                .inputs
                 .iter()
-                .map(|input| input.slice(0, start, start + step))
+                .zip(&inputs)
+                .map(|(input, tensor)| match input.by_rows(Some(step)) {
+                    true => tensor.slice(0, start, start + step),
+                    false => Ok(tensor.clone()),
+                })
                 .collect::<TractResult<_>>()?;
             for (parts, output) in parts.iter_mut().zip(self.plan.run(part)?) {
                 parts.push(output);

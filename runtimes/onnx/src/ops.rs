@@ -21,7 +21,7 @@ use tract_onnx::model::OnnxOpRegister;
 pub(crate) use attributes::Attributes;
 use kernel::build;
 pub(crate) use labels::Labels;
-pub(crate) use values::{tensor, values};
+pub(crate) use values::{Refused, refused, tensor, values};
 
 /// The domains that operators come from.
 pub(crate) const DOMAINS: [&str; 3] = ["ai.onnx", "ai.onnx.ml", "com.microsoft"];

@@ -68,7 +68,7 @@ pub(crate) fn decode(model: &OnnxModel, request: &Request) -> Result<Call> {
             )));
         }
     };
-    same_rows(&model.inputs, &inputs)?;
+    same_rows(model, &inputs)?;
     Ok(Call {
         inputs,
         reply,
@@ -117,22 +117,30 @@ fn check_shape(input: &Input, shape: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// Fails unless all inputs have as many rows.
-fn same_rows(inputs: &[Input], tensors: &[Tensor]) -> Result<()> {
-    let rows = |tensor: &Tensor| tensor.shape().first().copied();
+/// Fails unless all inputs have as many rows, and those without rows the length that they take.
+fn same_rows(model: &OnnxModel, tensors: &[Tensor]) -> Result<()> {
     let mut seen: Option<(&Input, usize)> = None;
-    for (input, tensor) in inputs.iter().zip(tensors) {
-        let (Some(Dim::Rows), Some(rows)) = (input.shape.first(), rows(tensor)) else {
+    for (input, tensor) in model.inputs.iter().zip(tensors) {
+        let Some(&rows) = tensor.shape().first() else {
             continue;
         };
-        match seen {
-            Some((first, expected)) if expected != rows => {
+        let name = &input.name;
+        match (input.by_rows(model.step()), input.shape.first(), seen) {
+            (true, _, Some((first, expected))) if expected != rows => {
                 return Err(Error::invalid_input(format_args!(
-                    "input `{}` has {rows} rows, and input `{}` has {expected}",
-                    input.name, first.name
+                    "input `{name}` has {rows} rows, and input `{}` has {expected}",
+                    first.name
                 )));
             }
-            _ => seen = Some((input, rows)),
+            (true, ..) => seen = Some((input, rows)),
+            (false, Some(Dim::Fixed(length)), _) if *length != rows => {
+                return Err(Error::invalid_input(format_args!(
+                    "input `{name}`: expected the shape {}, found {:?}",
+                    input.shape_text(),
+                    tensor.shape()
+                )));
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -42,6 +42,15 @@ impl Input {
         self.shape.iter().map(length).collect()
     }
 
+    /// Whether the first axis is the rows' where the plan takes `step` rows at a time, or any number.
+    pub(crate) fn by_rows(&self, step: Option<usize>) -> bool {
+        match self.shape.first() {
+            Some(Dim::Rows) => true,
+            Some(Dim::Fixed(length)) => step == Some(*length),
+            Some(Dim::Any) | None => false,
+        }
+    }
+
     /// The shape, for errors.
     pub(crate) fn shape_text(&self) -> String {
         list(&self.shape)

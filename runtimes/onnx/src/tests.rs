@@ -1,5 +1,6 @@
 mod answers;
 mod fixtures;
+mod graph;
 mod hostile;
 mod requests;
 

@@ -6,7 +6,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
-use super::values::{tensor, values};
+use super::values::{refused, tensor, values};
 
 /// Converts values to another type.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ fn parse(input: &Tensor) -> TractResult<Tensor> {
     let numbers = values::<String>(input)?.iter().map(|text| {
         text.trim()
             .parse::<f64>()
-            .with_context(|| format!("{text:?} is not a number"))
+            .map_err(|_| refused(format_args!("{text:?} is not a number")))
     });
     tensor(input.shape(), numbers.collect::<TractResult<_>>()?)
 }

@@ -4,7 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
-use super::values::{cast, expect_numbers, matrix_shape, tensor, values};
+use super::values::{cast, expect_numbers, matrix_shape, refused, tensor, values};
 
 /// Picks columns. Its second input says which.
 #[derive(Debug)]
@@ -54,11 +54,12 @@ fn pick<T: Datum>(data: &Tensor, columns: &[i64]) -> TractResult<Tensor> {
     for row in values::<T>(data)?.chunks(width.max(1)) {
         for column in columns {
             let value = usize::try_from(*column).ok().and_then(|at| row.get(at));
-            picked.push(
-                value
-                    .with_context(|| format!("there is no column {column}: there are {width}"))?
-                    .clone(),
-            );
+            let value = value.ok_or_else(|| {
+                refused(format_args!(
+                    "there is no column {column}: there are {width}"
+                ))
+            })?;
+            picked.push(value.clone());
         }
     }
     tensor(&shape, picked)
@@ -105,7 +106,9 @@ impl Kernel for FeatureVectorizer {
         for (input, width) in inputs.iter().zip(&self.widths) {
             let (found, columns) = matrix_shape(input)?;
             if found != rows {
-                bail!("its inputs have {rows} and {found} rows");
+                return Err(refused(format_args!(
+                    "its inputs have {rows} and {found} rows"
+                )));
             }
             let input = cast::<f32>(input)?;
             let from = values::<f32>(&input)?.chunks(columns.max(1));

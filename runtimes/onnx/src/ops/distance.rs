@@ -4,7 +4,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
-use super::values::{cast, matrix_shape, tensor, values};
+use super::values::{cast, matrix_shape, refused, tensor, values};
 
 /// The distances between the rows of two matrices.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ impl Kernel for CDist {
         };
         let ((rows, columns), (others, width)) = (matrix_shape(left)?, matrix_shape(right)?);
         if columns != width || columns == 0 {
-            bail!("its inputs have {columns} and {width} columns");
+            return Err(refused(format_args!(
+                "its inputs have {columns} and {width} columns"
+            )));
         }
         let kind = left.datum_type();
         // Sums of squares are small numbers' undoing, so they are summed in 64 bits.

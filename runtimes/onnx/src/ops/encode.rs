@@ -7,7 +7,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
-use super::values::{cast, expect_numbers, tensor, values};
+use super::values::{cast, expect_numbers, refused, tensor, values};
 
 /// Positions by value: sorted, so that a look-up takes few steps and the table little memory.
 #[derive(Debug)]
@@ -132,7 +132,12 @@ impl Kernel for OneHotEncoder {
             match position.and_then(|position| columns.get_mut(position)) {
                 Some(column) => *column = 1.0,
                 None if self.zeros => {}
-                None => bail!("a value is none of the {} categories", self.categories),
+                None => {
+                    let categories = self.categories;
+                    return Err(refused(format_args!(
+                        "a value is none of the {categories} categories"
+                    )));
+                }
             }
         }
         let mut shape = input.shape().to_vec();

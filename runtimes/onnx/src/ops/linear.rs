@@ -6,7 +6,7 @@ use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
 use super::labels::{Labels, argmax};
 use super::post::{PostTransform, logistic};
-use super::values::{cast, expect_numbers, matrix_shape, tensor, values};
+use super::values::{cast, expect_numbers, matrix_shape, refused, tensor, values};
 
 /// Weighted sums of a row's features, one for each target.
 #[derive(Debug)]
@@ -60,7 +60,10 @@ impl Linear {
     fn eval(&self, input: &Tensor) -> TractResult<Vec<f32>> {
         let (rows, columns) = matrix_shape(input)?;
         if columns != self.features {
-            bail!("it takes {} features, and got {columns}", self.features);
+            return Err(refused(format_args!(
+                "it takes {} features, and got {columns}",
+                self.features
+            )));
         }
         let input = cast::<f32>(input)?;
         let mut sums = Vec::with_capacity(rows * self.targets());

@@ -56,16 +56,13 @@ impl PostTransform {
 /// A softmax of the scores that take part; the others stay.
 fn softmax(scores: &mut [f32], takes_part: fn(f32) -> bool) {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for score in scores.iter_mut().filter(|score| takes_part(**score)) {
-        *score = (*score - largest).exp();
-        sum += *score;
-    }
-    // An exponential is zero only by underflow, and it then stays zero.
+    let parts = scores.iter().filter(|score| takes_part(**score));
+    let sum: f32 = parts.map(|score| (score - largest).exp()).sum();
+    // Whether a score takes part is told by itself, not by its exponential.
     scores
         .iter_mut()
         .filter(|score| takes_part(**score))
-        .for_each(|score| *score /= sum);
+        .for_each(|score| *score = (*score - largest).exp() / sum);
 }
 
 /// The logistic function, without overflow on either side.
@@ -106,6 +103,11 @@ mod tests {
         let mut scores = [0.0, 1.0, 1.0];
         PostTransform::SoftmaxZero.apply(&mut scores);
         assert_eq!(scores, [0.0, 0.5, 0.5]);
+
+        // An exponential may be as small as a score that takes no part.
+        let mut scores = [30.0, 30.0, 10.0];
+        PostTransform::SoftmaxZero.apply(&mut scores);
+        assert!(scores[2] < 1.1e-9, "{scores:?}");
 
         let mut scores = [0.5, 0.975];
         PostTransform::Probit.apply(&mut scores);

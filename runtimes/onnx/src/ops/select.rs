@@ -1,13 +1,11 @@
 //! TopK and Gather on data. tract's own give up the whole cell where a request holds what they do not
 //! expect: a NaN among the numbers that TopK sorts, or an index that is out of range.
 
-use std::cmp::Ordering;
-
 use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
-use super::values::{cast, expect_numbers, tensor, values};
+use super::values::{cast, expect_numbers, refused, tensor, values};
 
 /// The position of an axis, which counts from the end if it is negative.
 fn axis(axis: i64, rank: usize) -> TractResult<usize> {
@@ -79,32 +77,29 @@ impl Kernel for TopK {
             (None, None) => bail!("it has no k"),
         };
         let axis = axis(self.axis, input.rank())?;
-        let numbers = cast::<f64>(input)?;
         let (outer, along, inner) = split(input.shape(), axis);
         let k = usize::try_from(k)?;
         if k > along {
-            bail!("it takes {k} of {along} values");
+            return Err(refused(format_args!("it takes {k} of {along} values")));
         }
-        let mut best = vec![0.0; outer * k * inner];
-        let mut places = vec![0_i64; best.len()];
-        let numbers = values::<f64>(&numbers)?;
-        let mut order: Vec<(f64, usize)> = Vec::with_capacity(along);
+        let keys = self.keys(input)?;
+        let mut places = vec![0_i64; outer * k * inner];
+        // Where the values stand in the whole input.
+        let mut sources = vec![0; places.len()];
+        let mut order: Vec<(i64, usize)> = Vec::with_capacity(along);
         for block in 0..outer {
             for lane in 0..inner {
                 order.clear();
-                let list = numbers.iter().skip(block * along * inner + lane);
+                let list = keys.iter().skip(block * along * inner + lane);
                 let list = list.step_by(inner.max(1)).take(along).copied();
                 order.extend(list.zip(0..));
-                order.sort_by(|left, right| self.compare(left, right));
-                for (rank, (number, place)) in order.iter().take(k).enumerate() {
+                order.sort_unstable();
+                for (rank, (_, place)) in order.iter().take(k).enumerate() {
                     let at = (block * k + rank) * inner + lane;
-                    best.get_mut(at)
-                        .into_iter()
-                        .for_each(|best| *best = *number);
-                    places
-                        .get_mut(at)
-                        .into_iter()
-                        .for_each(|at| *at = *place as i64);
+                    if let (Some(to), Some(source)) = (places.get_mut(at), sources.get_mut(at)) {
+                        *to = *place as i64;
+                        *source = (block * along + place) * inner + lane;
+                    }
                 }
             }
         }
@@ -113,11 +108,27 @@ impl Kernel for TopK {
             .get_mut(axis)
             .into_iter()
             .for_each(|length| *length = k);
-        let best = tensor(&shape, best)?
-            .cast_to_dt(input.datum_type())?
-            .into_owned();
+        let best = dispatch_datum!(pick(input.datum_type())(input, &sources, &shape))?;
         Ok(tvec![best, tensor(&shape, places)?])
     }
+}
+
+/// The values at these places.
+fn pick<T: Datum>(input: &Tensor, sources: &[usize], shape: &[usize]) -> TractResult<Tensor> {
+    let all = values::<T>(input)?;
+    let picked = sources.iter().map(|source| all.get(*source).cloned());
+    let picked: Option<Vec<T>> = picked.collect();
+    tensor(shape, picked.context("there is no such value")?)
+}
+
+/// A whole number that is larger for a larger float. Zeros are equal, and so are NaNs, which are larger
+/// than all others.
+fn float_key(number: f64) -> i64 {
+    if number.is_nan() {
+        return i64::MAX;
+    }
+    let bits = (number + 0.0).to_bits() as i64;
+    if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
 impl TopK {
@@ -131,18 +142,25 @@ impl TopK {
         Ok(usize::try_from(k.context("its k is not a constant")?)?)
     }
 
-    /// Numbers as wanted, equal ones by their places.
-    fn compare(&self, left: &(f64, usize), right: &(f64, usize)) -> Ordering {
-        let key = |number: f64| {
-            if number.is_nan() {
-                f64::NAN
-            } else {
-                number + 0.0
+    /// A number for each value, the smaller the earlier it comes. No two values that differ have the
+    /// same, as they may have as floats.
+    fn keys(&self, input: &Tensor) -> TractResult<Vec<i64>> {
+        let mut keys: Vec<i64> = match input.datum_type() {
+            kind if kind.is_float() => {
+                let numbers = cast::<f64>(input)?;
+                let numbers = values::<f64>(&numbers)?.iter();
+                numbers.map(|number| float_key(*number)).collect()
             }
+            DatumType::U64 => {
+                let numbers = values::<u64>(input)?.iter();
+                numbers.map(|number| *number as i64 ^ i64::MIN).collect()
+            }
+            _ => values::<i64>(&*cast::<i64>(input)?)?.to_vec(),
         };
-        let order = key(left.0).total_cmp(&key(right.0));
-        let order = if self.largest { order.reverse() } else { order };
-        order.then(left.1.cmp(&right.1))
+        if self.largest {
+            keys.iter_mut().for_each(|key| *key = !*key);
+        }
+        Ok(keys)
     }
 }
 
@@ -229,9 +247,51 @@ fn gather<T: Datum>(
                 .and_then(|at| usize::try_from(at).ok())
                 .filter(|at| *at < along)
                 .and_then(|at| block.get(at * inner..(at + 1) * inner))
-                .with_context(|| format!("index {index} is out of range: there are {along}"))?;
+                .ok_or_else(|| {
+                    refused(format_args!(
+                        "index {index} is out of range: there are {along}"
+                    ))
+                })?;
             gathered.extend_from_slice(slice);
         }
     }
     tensor(shape, gathered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn top<T: Datum>(largest: bool, k: i64, list: Vec<T>) -> (Vec<T>, Vec<i64>) {
+        let top = TopK {
+            axis: -1,
+            largest,
+            k: Some(k),
+        };
+        let input = tensor(&[list.len()], list).unwrap().into_tvalue();
+        let outputs = top.eval(&[input]).unwrap();
+        let best = values::<T>(&outputs[0]).unwrap().to_vec();
+        (best, values::<i64>(&outputs[1]).unwrap().to_vec())
+    }
+
+    #[test]
+    fn whole_numbers_are_not_rounded() {
+        let large = (1_i64 << 53) + 1;
+        let list = vec![-large, large - 1, large, i64::MIN];
+        assert_eq!(
+            top(true, 2, list.clone()),
+            (vec![large, large - 1], vec![2, 1])
+        );
+        assert_eq!(top(false, 2, list), (vec![i64::MIN, -large], vec![3, 0]));
+        assert_eq!(top(true, 1, vec![1, u64::MAX]), (vec![u64::MAX], vec![1]));
+    }
+
+    #[test]
+    fn floats_come_in_order_and_equal_ones_by_place() {
+        let list = vec![0.0_f32, -0.0, -1.5, f32::INFINITY, 2.0, -1.5];
+        assert_eq!(top(false, 4, list.clone()).1, [2, 5, 0, 1]);
+        assert_eq!(top(true, 4, list).1, [3, 4, 0, 1]);
+        assert_eq!(top(true, 2, vec![1.0, f64::NAN, f64::INFINITY]).1, [1, 2]);
+        assert_eq!(top(false, 1, vec![-f64::NAN, f64::INFINITY]).1, [1]);
+    }
 }

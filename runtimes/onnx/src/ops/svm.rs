@@ -9,7 +9,7 @@ use super::attributes::Attributes;
 use super::kernel::{Fact, Kernel};
 use super::linear::dot;
 use super::post::PostTransform;
-use super::values::{cast, expect_numbers, matrix_shape, tensor, values};
+use super::values::{cast, expect_numbers, matrix_shape, refused, tensor, values};
 
 pub(crate) use classifier::SvmClassifier;
 
@@ -100,7 +100,10 @@ impl Vectors {
     fn compare(&self, input: &Tensor, mut each: impl FnMut(&[f32])) -> TractResult<usize> {
         let (rows, columns) = matrix_shape(input)?;
         if columns != self.features {
-            bail!("it takes {} features, and got {columns}", self.features);
+            return Err(refused(format_args!(
+                "it takes {} features, and got {columns}",
+                self.features
+            )));
         }
         let input = cast::<f32>(input)?;
         let mut alike = Vec::with_capacity(self.count);

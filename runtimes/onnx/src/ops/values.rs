@@ -1,4 +1,6 @@
-//! Reading and making tensors.
+//! Reading, making and refusing tensors.
+
+use std::fmt;
 
 use tract_onnx::tract_hir::internal::*;
 
@@ -41,4 +43,22 @@ pub(crate) fn expect_numbers(kind: DatumType) -> TractResult<()> {
         return Ok(());
     }
     bail!("it takes numbers, and its input is of type {kind:?}")
+}
+
+/// Why an operator refuses what it is given, although the model is sound: the request holds something
+/// else than the model knows. All other failures of a plan are the model's.
+#[derive(Debug)]
+pub(crate) struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A refusal as an error of tract's, in which [`Refused`] is found again.
+pub(crate) fn refused(message: impl fmt::Display) -> TractError {
+    TractError::new(Refused(message.to_string()))
 }

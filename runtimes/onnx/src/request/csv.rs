@@ -14,6 +14,8 @@ use crate::signature::{Dim, Input};
 /// Reads the inputs.
 pub(super) fn read(inputs: &[Input], body: &[u8]) -> Result<Vec<Tensor>> {
     let body = std::str::from_utf8(body).invalid_input("the body is not UTF-8")?;
+    // Spreadsheets put a byte order mark before the first cell.
+    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
     let mut table = Table::new(inputs)?;
     let mut cells: Vec<&str> = Vec::new();
     if !body.contains('"') {

@@ -2,6 +2,23 @@
 
 use super::{model, send, try_send};
 
+#[test]
+fn a_setting_decides_where_the_caller_does_not() {
+    for (setting, expected) in [
+        (None, "application/json"),
+        (Some("Text/CSV"), "text/csv"),
+        (Some("image/png"), "application/json"),
+    ] {
+        let mut model = model("linear");
+        model.default_type = crate::answer::default_type(setting);
+        let answer = |accept| try_send(&model, "text/csv", ROW.as_bytes(), accept).unwrap();
+        assert_eq!(answer("*/*").content_type, expected, "{setting:?}");
+        assert_eq!(answer("").content_type, expected, "{setting:?}");
+        let json = answer("application/json");
+        assert_eq!(json.content_type, "application/json", "{setting:?}");
+    }
+}
+
 const ROW: &str = "0,1,2,3,4,5,6,7,8,9\n";
 
 fn json(name: &str, body: &str, content_type: &str) -> serde_json::Value {

@@ -1,5 +1,6 @@
 //! Requests in all forms, and what is wrong with them.
 
+use super::graph::{matrix, node, read};
 use super::{bytes, model, send, try_send};
 use crate::OnnxModel;
 
@@ -218,4 +219,60 @@ fn models_for_one_row_take_several() {
     let two = serde_json::to_string(&[&image, &image]).unwrap();
     let one = outputs(&model, JSON, &one);
     assert_eq!(outputs(&model, JSON, &two), format!("{one}{one}"));
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_cell() {
+    let model = model("titanic");
+    for rows in [
+        "22,7.5,Southampton,3\n",
+        "22,7.5,\"Southampton\",3\n",
+        "age,fare,town,deck\n22,7.5,Southampton,3\n",
+        "\"age\",fare,town,deck\n22,7.5,Southampton,3\n",
+    ] {
+        let marked = format!("\u{feff}{rows}");
+        let expected = outputs(&model, "text/csv", rows);
+        assert_eq!(outputs(&model, "text/csv", &marked), expected, "{rows}");
+    }
+}
+
+#[test]
+fn inputs_of_a_model_for_one_row_must_have_as_many() {
+    let mut concat = node("Concat", &["a", "b"], "c");
+    concat.attribute.push(tract_onnx::pb::AttributeProto {
+        name: "axis".to_owned(),
+        r#type: tract_onnx::pb::attribute_proto::AttributeType::Int as i32,
+        i: 1,
+        ..Default::default()
+    });
+    let inputs = vec![matrix("a", &[1, 4]), matrix("b", &[1, 2])];
+    let model = read(vec![concat], inputs, vec![matrix("c", &[1, 6])]);
+    let body = r#"{"inputs": {"a": [[1,2,3,4],[1,2,3,4]], "b": [[5,6],[5,6],[5,6]]}}"#;
+    assert_eq!(
+        refusal(&model, JSON, body),
+        (400, "input `b` has 3 rows, and input `a` has 2".to_owned())
+    );
+    let body = r#"{"inputs": {"a": [[1,2,3,4],[1,2,3,4]], "b": [[5,6],[7,8]]}}"#;
+    assert_eq!(
+        outputs(&model, JSON, body),
+        "1.0,2.0,3.0,4.0,5.0,6.0\n1.0,2.0,3.0,4.0,7.0,8.0\n"
+    );
+}
+
+#[test]
+fn what_the_model_does_wrong_is_not_the_callers_mistake() {
+    let mut sum = node("ReduceSum", &["a"], "c");
+    sum.attribute.push(tract_onnx::pb::AttributeProto {
+        name: "keepdims".to_owned(),
+        r#type: tract_onnx::pb::attribute_proto::AttributeType::Int as i32,
+        ..Default::default()
+    });
+    let model = read(
+        vec![sum],
+        vec![matrix("a", &[1, 2])],
+        vec![matrix("c", &[])],
+    );
+    let (status, text) = refusal(&model, JSON, "[[1, 2], [3, 4]]");
+    assert_eq!(status, 500);
+    assert!(text.contains("cannot be put together"), "{text}");
 }

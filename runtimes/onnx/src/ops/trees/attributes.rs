@@ -6,7 +6,7 @@ use tract_onnx::tensor::load_tensor;
 use tract_onnx::tract_hir::internal::*;
 
 use super::forest::{Mode, Weight};
-use super::layout::{Branch, Described, Place};
+use super::layout::{Branch, Described, Leaf, Place, Root};
 use crate::ops::attributes::Attributes;
 
 /// Reads the trees of TreeEnsembleClassifier (`class`) and TreeEnsembleRegressor (`target`), which
@@ -33,18 +33,20 @@ pub(super) fn by_node(
 
     let places = Places::new(trees, &modes, ids)?;
     let mut described = Described {
-        roots: places.roots(trees)?,
         targets,
         leaves: leaves(attributes, prefix, &places)?,
         ..Described::default()
     };
-    let rows = trees.iter().zip(&modes).zip(features).zip(thresholds);
-    let rows = rows.zip(on_true.iter().zip(on_false)).enumerate();
-    for (node, ((((tree, mode), feature), threshold), (yes, no))) in rows {
+    let mut children = Vec::new();
+    let rows = trees.iter().zip(ids).zip(&modes).zip(features);
+    let rows = rows.zip(thresholds).zip(on_true.iter().zip(on_false));
+    for (node, (((((tree, id), mode), feature), threshold), (yes, no))) in rows.enumerate() {
         let Some(mode) = Mode::by_name(mode) else {
             continue;
         };
+        children.extend([(*tree, *yes), (*tree, *no)]);
         described.branches.push(Branch {
+            id: *id,
             mode,
             feature: *feature,
             threshold,
@@ -53,6 +55,8 @@ pub(super) fn by_node(
             on_false: places.find(*tree, *no)?,
         });
     }
+    children.sort_unstable();
+    described.roots = places.roots(trees, &children)?;
     Ok(described)
 }
 
@@ -93,8 +97,26 @@ impl Places {
         Ok(*place)
     }
 
-    /// The first node of each tree, in the order of the file.
-    fn roots(&self, trees: &[i64]) -> TractResult<Vec<Place>> {
+    /// All leaves, without their weights.
+    fn leaves(&self) -> Vec<Leaf> {
+        let mut ids: Vec<(usize, i64)> = self
+            .0
+            .iter()
+            .filter_map(|((_, id), place)| match place {
+                Place::Leaf(leaf) => Some((*leaf, *id)),
+                Place::Branch(_) => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        let leaf = |(_, id)| Leaf {
+            id,
+            weights: Vec::new(),
+        };
+        ids.into_iter().map(leaf).collect()
+    }
+
+    /// Where each tree begins, in the order of the file. `children` are sorted.
+    fn roots(&self, trees: &[i64], children: &[(i64, i64)]) -> TractResult<Vec<Root>> {
         let mut roots = Vec::new();
         let mut before = None;
         let mut seen = std::collections::BTreeSet::new();
@@ -103,42 +125,46 @@ impl Places {
                 bail!("the nodes of tree {tree} do not stand together");
             }
             if before != Some(tree) {
-                // Converters number a tree's nodes from its root on.
-                let first = self.0.partition_point(|((other, _), _)| other < tree);
-                let (_, place) = self.0.get(first).context("a tree is empty")?;
-                roots.push(*place);
+                let place = self.root(*tree, children)?;
+                roots.push(Root { tree: *tree, place });
             }
             before = Some(tree);
         }
         Ok(roots)
     }
+
+    /// The node that is no other's child. Of several, which are all but one out of reach, the first.
+    fn root(&self, tree: i64, children: &[(i64, i64)]) -> TractResult<Place> {
+        let first = self.0.partition_point(|((other, _), _)| *other < tree);
+        let nodes = self.0.iter().skip(first);
+        let found = nodes
+            .take_while(|((other, _), _)| *other == tree)
+            .find(|(key, _)| children.binary_search(key).is_err());
+        let (_, place) = found
+            .with_context(|| format!("tree {tree} has no root: each node is another's child"))?;
+        Ok(*place)
+    }
 }
 
-/// The weights of all leaves.
-fn leaves(attributes: &Attributes, prefix: &str, places: &Places) -> TractResult<Vec<Vec<Weight>>> {
+/// All leaves, with their weights.
+fn leaves(attributes: &Attributes, prefix: &str, places: &Places) -> TractResult<Vec<Leaf>> {
     let list = |name: &str| attributes.ints(&format!("{prefix}_{name}"));
     let (trees, nodes, targets) = (list("treeids")?, list("nodeids")?, list("ids")?);
     let weights = numbers(attributes, &format!("{prefix}_weights"))?;
     if [nodes.len(), targets.len(), weights.len()] != [trees.len(); 3] {
         bail!("its lists of weights are not equally long");
     }
-    let count = places
-        .0
-        .iter()
-        .filter(|(_, place)| matches!(place, Place::Leaf(_)));
-    let mut leaves = vec![Vec::new(); count.count()];
+    let mut leaves = places.leaves();
     let rows = trees.iter().zip(nodes).zip(targets.iter().zip(weights));
     for ((tree, node), (target, value)) in rows {
         // Some converters give weights to branches, too, and mean nothing by it.
         if let Place::Leaf(leaf) = places.find(*tree, *node)? {
             let weight = Weight {
                 target: u32::try_from(*target)?,
-                value: value as f32,
+                value,
             };
-            leaves
-                .get_mut(leaf)
-                .context("there is no such leaf")?
-                .push(weight);
+            let leaf = leaves.get_mut(leaf).context("there is no such leaf")?;
+            leaf.weights.push(weight);
         }
     }
     Ok(leaves)
@@ -178,19 +204,25 @@ pub(super) fn by_branch(attributes: &Attributes, targets: usize) -> TractResult<
         ..Described::default()
     };
     for (target, value) in leaf_targets.iter().zip(weights) {
-        described.leaves.push(vec![Weight {
+        let weight = Weight {
             target: u32::try_from(*target)?,
-            value: value as f32,
-        }]);
+            value,
+        };
+        described.leaves.push(Leaf {
+            id: described.leaves.len() as i64,
+            weights: vec![weight],
+        });
     }
-    for root in list("tree_roots")? {
-        described.roots.push(place(*root, false)?);
+    for (tree, root) in (0..).zip(list("tree_roots")?) {
+        let place = place(*root, false)?;
+        described.roots.push(Root { tree, place });
     }
     let rows = features.iter().zip(modes).zip(thresholds);
     let yes = on_true.iter().zip(true_leaf);
     let no = on_false.iter().zip(false_leaf);
     for (node, (((feature, mode), threshold), (yes, no))) in rows.zip(yes.zip(no)).enumerate() {
         described.branches.push(Branch {
+            id: node as i64,
             mode: Mode::by_number(mode as i64)
                 .with_context(|| format!("node {node}: mode {mode} is not supported"))?,
             feature: *feature,

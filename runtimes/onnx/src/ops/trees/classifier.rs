@@ -3,7 +3,7 @@
 use tract_onnx::tract_hir::internal::*;
 
 use super::attributes::{by_node, is_double, numbers};
-use super::forest::{Trees, add};
+use super::forest::{Forest, Threshold, Trees, add};
 use crate::ops::attributes::Attributes;
 use crate::ops::kernel::{Fact, Kernel};
 use crate::ops::labels::{Labels, argmax};
@@ -51,6 +51,26 @@ impl TreeEnsembleClassifier {
         sums.copy_from_slice(&scores);
         usize::from(sum > threshold)
     }
+
+    /// The labels and scores of all rows.
+    fn answer<T: Threshold>(
+        &self,
+        forest: &Forest<T>,
+        input: &Tensor,
+    ) -> TractResult<TVec<Tensor>> {
+        let (mut classes, mut scores) = (Vec::new(), Vec::new());
+        let start = vec![T::from_f64(0.0); self.labels.len()];
+        let rows = forest.sum(input, add, &start, |sums| {
+            let row = scores.len();
+            let narrow = |sum: &T| Into::<f64>::into(*sum) as f32;
+            scores.extend(sums.iter().map(narrow));
+            classes.push(self.classify(scores.get_mut(row..).unwrap_or_default()));
+        })?;
+        Ok(tvec![
+            self.labels.choose(&classes)?,
+            tensor(&[rows, self.labels.len()], scores)?,
+        ])
+    }
 }
 
 impl Kernel for TreeEnsembleClassifier {
@@ -96,15 +116,9 @@ impl Kernel for TreeEnsembleClassifier {
 
     fn eval(&self, inputs: &[TValue]) -> TractResult<TVec<Tensor>> {
         let input = inputs.first().context("it takes one input")?;
-        let (mut classes, mut scores) = (Vec::new(), Vec::new());
-        let start = vec![0.0; self.labels.len()];
-        let rows = self.trees.sum(input, add, &start, |sums| {
-            classes.push(self.classify(sums));
-            scores.extend_from_slice(sums);
-        })?;
-        Ok(tvec![
-            self.labels.choose(&classes)?,
-            tensor(&[rows, self.labels.len()], scores)?,
-        ])
+        match &self.trees {
+            Trees::Narrow(forest) => self.answer(forest, input),
+            Trees::Wide(forest) => self.answer(forest, input),
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Trees, laid out for the walk.
 
+use std::ops::{AddAssign, DivAssign};
+
 use tract_onnx::tract_hir::internal::*;
 
 use crate::ops::kernel::Fact;
-use crate::ops::values::{cast, expect_numbers, matrix_shape, values};
+use crate::ops::values::{cast, expect_numbers, matrix_shape, refused, values};
 
 /// What a branch asks: whether the feature is at most the threshold, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +48,10 @@ impl Mode {
     }
 }
 
-/// The type of thresholds: that of the features that they are compared with.
+/// The type of thresholds: that of the features that they are compared with. Weights have it too, and
+/// are summed up in it.
 pub(super) trait Threshold:
-    Copy + PartialOrd + std::fmt::Debug + Send + Sync + 'static
+    Datum + Copy + PartialOrd + Into<f64> + AddAssign + DivAssign
 {
     fn from_f64(value: f64) -> Self;
     fn is_missing(self) -> bool;
@@ -76,9 +79,9 @@ impl Threshold for f64 {
 
 /// A leaf's contribution to a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Weight {
+pub(super) struct Weight<T> {
     pub(super) target: u32,
-    pub(super) value: f32,
+    pub(super) value: T,
 }
 
 /// A node of a tree. "Yes" leads to the node after it.
@@ -142,7 +145,7 @@ impl<T: Threshold> Node<T> {
 #[derive(Debug)]
 pub(super) struct Forest<T> {
     pub(super) nodes: Vec<Node<T>>,
-    pub(super) weights: Vec<Weight>,
+    pub(super) weights: Vec<Weight<T>>,
     /// Where each tree begins.
     pub(super) roots: Vec<u32>,
     /// The number of features that a row needs.
@@ -164,18 +167,18 @@ impl<T: Threshold> Forest<T> {
     /// Calls `each` with what each tree says about a row.
     ///
     /// The features may be wider than the thresholds: they are compared as the features are.
-    pub(super) fn walk<V>(&self, row: &[V], mut each: impl FnMut(&[Weight]))
+    pub(super) fn walk<V: Threshold>(&self, row: &[V], mut each: impl FnMut(&[Weight<T>]))
     where
-        V: Threshold + From<T>,
+        T: Into<V>,
     {
         for root in &self.roots {
             each(self.leaf(*root, row));
         }
     }
 
-    fn leaf<V>(&self, root: u32, row: &[V]) -> &[Weight]
+    fn leaf<V: Threshold>(&self, root: u32, row: &[V]) -> &[Weight<T>]
     where
-        V: Threshold + From<T>,
+        T: Into<V>,
     {
         let mut at = root as usize;
         while let Some(node) = self.nodes.get(at) {
@@ -187,13 +190,48 @@ impl<T: Threshold> Forest<T> {
             let Some(value) = row.get(node.kind.number()) else {
                 break;
             };
-            at = if answer(node.kind, *value, V::from(node.threshold)) {
+            at = if answer(node.kind, *value, node.threshold.into()) {
                 at + 1
             } else {
                 node.to as usize
             };
         }
         &[]
+    }
+
+    /// Sums up what the trees say about each row, and calls `each` with the sums.
+    pub(super) fn sum(
+        &self,
+        input: &Tensor,
+        add: impl Fn(&mut [T], &[Weight<T>]),
+        start: &[T],
+        mut each: impl FnMut(&mut [T]),
+    ) -> TractResult<usize> {
+        let (rows, columns) = matrix_shape(input)?;
+        if columns < self.features || columns == 0 {
+            return Err(refused(format_args!(
+                "its trees ask for {} features, and got {columns}",
+                self.features
+            )));
+        }
+        let mut sums = start.to_vec();
+        let mut restart = |sums: &mut [T]| {
+            each(sums);
+            sums.copy_from_slice(start);
+        };
+        // 64-bit features stay what they are.
+        if input.datum_type() == f64::datum_type() {
+            for row in values::<f64>(input)?.chunks_exact(columns) {
+                self.walk(row, |weights| add(&mut sums, weights));
+                restart(&mut sums);
+            }
+            return Ok(rows);
+        }
+        for row in values::<T>(&*cast::<T>(input)?)?.chunks_exact(columns) {
+            self.walk::<T>(row, |weights| add(&mut sums, weights));
+            restart(&mut sums);
+        }
+        Ok(rows)
     }
 }
 
@@ -252,53 +290,10 @@ impl Trees {
             _ => Ok(input.rows()),
         }
     }
-
-    /// Sums up what the trees say about each row, and calls `each` with the sums.
-    pub(super) fn sum(
-        &self,
-        input: &Tensor,
-        add: impl Fn(&mut [f32], &[Weight]),
-        start: &[f32],
-        mut each: impl FnMut(&mut [f32]),
-    ) -> TractResult<usize> {
-        let (rows, columns) = matrix_shape(input)?;
-        if columns < self.features() || columns == 0 {
-            bail!(
-                "its trees ask for {} features, and got {columns}",
-                self.features()
-            );
-        }
-        let mut sums = start.to_vec();
-        let mut restart = |sums: &mut [f32]| {
-            each(sums);
-            sums.copy_from_slice(start);
-        };
-        match (self, input.datum_type() == f64::datum_type()) {
-            (Self::Narrow(forest), false) => {
-                for row in values::<f32>(&*cast::<f32>(input)?)?.chunks_exact(columns) {
-                    forest.walk(row, |weights| add(&mut sums, weights));
-                    restart(&mut sums);
-                }
-            }
-            (Self::Narrow(forest), true) => {
-                for row in values::<f64>(input)?.chunks_exact(columns) {
-                    forest.walk(row, |weights| add(&mut sums, weights));
-                    restart(&mut sums);
-                }
-            }
-            (Self::Wide(forest), _) => {
-                for row in values::<f64>(&*cast::<f64>(input)?)?.chunks_exact(columns) {
-                    forest.walk(row, |weights| add(&mut sums, weights));
-                    restart(&mut sums);
-                }
-            }
-        }
-        Ok(rows)
-    }
 }
 
 /// Adds a leaf's weights to the sums.
-pub(super) fn add(sums: &mut [f32], weights: &[Weight]) {
+pub(super) fn add<T: Threshold>(sums: &mut [T], weights: &[Weight<T>]) {
     for weight in weights {
         if let Some(sum) = sums.get_mut(weight.target as usize) {
             *sum += weight.value;
