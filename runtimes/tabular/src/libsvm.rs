@@ -30,6 +30,14 @@ pub(crate) fn read<T: Float>(decoder: &Decoder, body: &[u8]) -> Result<Table<T>>
             "the input holds no values: send at least one row",
         ));
     }
+    // Rows of labels alone are rows without values; but several labels on each are CSV, which some send
+    // without saying so.
+    if entries.is_empty() && body.contains(&b',') {
+        return Err(Error::invalid_input(
+            "row 1: expected label index:value ..., found numbers with commas between them: send CSV with \
+             Content-Type: text/csv",
+        ));
+    }
     fill(decoder, &entries, &ends)
 }
 

@@ -118,6 +118,10 @@ fn libsvm() {
             "1 2 3:4",
             "row 1, column 2: expected index:value, found \"2\"",
         ),
+        (
+            "0.5,1,2\n3,4,5\n",
+            "row 1: expected label index:value ..., found numbers with commas",
+        ),
         ("1 2:3 2:4", "row 1: index 2 is there twice"),
         (
             "1:1e39",
