@@ -187,18 +187,24 @@ impl State {
     }
 }
 
-/// `text` without control characters, which could forge lines or steer a terminal.
+/// `text` without control characters, which could forge lines, steer a terminal or turn what stands there.
 pub fn printable(text: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\t' {
+        if (c.is_control() && c != '\t') || turns_text(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
     }
     out
+}
+
+/// Characters that change the direction of what follows, by which `gpj.exe` may look like `exe.jpg`.
+/// <https://www.unicode.org/reports/tr9/>
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// One standard stream of a guest.
@@ -314,5 +320,6 @@ mod tests {
             printable("a\u{1b}[31mb\rc\tend\r\n"),
             "a\\u{1b}[31mb\\rc\tend"
         );
+        assert_eq!(printable("exe.\u{202e}gpj"), "exe.\\u{202e}gpj");
     }
 }
