@@ -1,10 +1,11 @@
 //! The plan of a model: its graph, made ready to run by tract.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto};
+use tract_onnx::tract_core::ops::logic::IfThenElse;
+use tract_onnx::tract_core::ops::scan::Scan;
 use tract_onnx::tract_hir::internal::*;
 
 use crate::rewrite;
@@ -50,7 +51,9 @@ impl Plan {
         if let [name, ..] = parsed.unresolved_inputs.as_slice() {
             bail!("`{name}` is not defined");
         }
-        let typed = parsed.model.into_optimized()?;
+        let typed = parsed.model.into_typed()?;
+        let is_dividing = divides_whole_numbers(&typed)?;
+        let typed = typed.into_optimized()?;
         let outputs = typed
             .output_outlets()?
             .iter()
@@ -76,7 +79,9 @@ impl Plan {
             step,
             outputs,
         };
-        plan.warm_up(inputs)?;
+        if !is_dividing {
+            plan.warm_up(inputs)?;
+        }
         Ok(plan)
     }
 
@@ -125,6 +130,34 @@ impl Plan {
     }
 }
 
+/// Whether a graph divides whole numbers by something that is not a constant. Such a graph is not run at
+/// load: a division by 0 stops the cell. To run it on ones would be no better, as ones may be out of range
+/// of its tables.
+fn divides_whole_numbers(graph: &TypedModel) -> TractResult<bool> {
+    for node in &graph.nodes {
+        let inner = if let Some(choice) = node.op_as::<IfThenElse>() {
+            divides_whole_numbers(&choice.then_body)? || divides_whole_numbers(&choice.else_body)?
+        } else if let Some(scan) = node.op_as::<Scan>() {
+            divides_whole_numbers(&scan.body)?
+        } else {
+            false
+        };
+        if inner || is_whole_division(graph, node)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_whole_division(graph: &TypedModel, node: &TypedNode) -> TractResult<bool> {
+    let (name, [_, divisor]) = (node.op.name(), node.inputs.as_slice()) else {
+        return Ok(false);
+    };
+    let divisor = graph.outlet_fact(*divisor)?;
+    let may_be_zero = divisor.datum_type.is_integer() && divisor.konst.is_none();
+    Ok(may_be_zero && matches!(&*name, "Div" | "Rem"))
+}
+
 /// A tensor of zeros, or of empty text.
 fn zeros(kind: DatumType, shape: &[usize]) -> TractResult<Tensor> {
     if kind == String::datum_type() {
@@ -156,5 +189,5 @@ fn framework() -> Onnx {
 
 /// Checks a graph: see [`crate::check`].
 pub(crate) fn check(graph: &GraphProto) -> TractResult<()> {
-    crate::check::graph(graph, &crate::ops::registry(), &HashSet::new())
+    crate::check::model(graph, &crate::ops::registry())
 }

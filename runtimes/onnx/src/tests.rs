@@ -2,6 +2,7 @@ mod answers;
 mod fixtures;
 mod graph;
 mod hostile;
+mod limits;
 mod requests;
 
 use std::path::PathBuf;

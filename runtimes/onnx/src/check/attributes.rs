@@ -1,5 +1,6 @@
 //! Checks attributes that tract counts, loops or indexes with.
 
+use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, NodeProto};
 use tract_onnx::tract_hir::internal::*;
 
@@ -22,11 +23,9 @@ const WINDOWS: [&str; 4] = ["kernel_shape", "strides", "dilations", "output_padd
 /// More than any window has.
 const MAX_WINDOW: i64 = 1 << 12;
 
-/// Checks a node's attributes, as far as they mean the same for all operators.
+/// Checks a node's attributes, as far as they mean the same for all operators. Those of other domains
+/// have none of these names, and tract finds operators by name alone.
 pub(super) fn check(node: &NodeProto) -> TractResult<()> {
-    if !matches!(node.domain.as_str(), "" | "ai.onnx") {
-        return Ok(());
-    }
     for attribute in &node.attribute {
         let name = attribute.name.as_str();
         if AXES.contains(&name) {
@@ -52,12 +51,10 @@ pub(super) fn check(node: &NodeProto) -> TractResult<()> {
 
 /// Fails unless all numbers are in this range.
 fn expect(attribute: &AttributeProto, range: std::ops::Range<i64>) -> TractResult<()> {
-    let ints = attribute.ints.iter().chain([&attribute.i]);
     // The single number is zero where a list is meant.
-    match ints
-        .into_iter()
-        .find(|number| **number != 0 && !range.contains(number))
-    {
+    let single = attribute.i != 0 || attribute.r#type == AttributeType::Int as i32;
+    let mut numbers = attribute.ints.iter().chain(single.then_some(&attribute.i));
+    match numbers.find(|number| !range.contains(number)) {
         Some(number) => bail!("attribute {} is out of range: {number}", attribute.name),
         None => Ok(()),
     }

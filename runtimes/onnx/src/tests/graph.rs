@@ -10,6 +10,8 @@ use tract_onnx::pb::{
     ValueInfoProto,
 };
 
+use modelcell_guest::Result;
+
 use crate::OnnxModel;
 
 /// An operator with one output.
@@ -24,14 +26,28 @@ pub(super) fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
 
 /// An input or output of 32-bit floats.
 pub(super) fn matrix(name: &str, shape: &[i64]) -> ValueInfoProto {
-    let dim = |length: &i64| Dimension {
-        value: Some(Length::DimValue(*length)),
+    let lengths = shape.iter().map(|length| Some(Length::DimValue(*length)));
+    value(name, DataType::Float, lengths)
+}
+
+/// An input or output of 64-bit whole numbers, with any number of rows.
+pub(super) fn column_of_whole_numbers(name: &str) -> ValueInfoProto {
+    value(name, DataType::Int64, [None, Some(Length::DimValue(1))])
+}
+
+fn value(
+    name: &str,
+    kind: DataType,
+    lengths: impl IntoIterator<Item = Option<Length>>,
+) -> ValueInfoProto {
+    let dim = |value| Dimension {
+        value,
         ..Dimension::default()
     };
     let tensor = Tensor {
-        elem_type: DataType::Float as i32,
+        elem_type: kind as i32,
         shape: Some(TensorShapeProto {
-            dim: shape.iter().map(dim).collect(),
+            dim: lengths.into_iter().map(dim).collect(),
         }),
     };
     ValueInfoProto {
@@ -49,19 +65,24 @@ pub(super) fn read(
     input: Vec<ValueInfoProto>,
     output: Vec<ValueInfoProto>,
 ) -> OnnxModel {
+    let graph = GraphProto {
+        node,
+        input,
+        output,
+        ..GraphProto::default()
+    };
+    try_read(graph).unwrap()
+}
+
+pub(super) fn try_read(graph: GraphProto) -> Result<OnnxModel> {
     let model = ModelProto {
         ir_version: 8,
         opset_import: vec![OperatorSetIdProto {
             version: 12,
             ..OperatorSetIdProto::default()
         }],
-        graph: Some(GraphProto {
-            node,
-            input,
-            output,
-            ..GraphProto::default()
-        }),
+        graph: Some(graph),
         ..ModelProto::default()
     };
-    OnnxModel::read(&model.encode_to_vec()).unwrap()
+    OnnxModel::read(&model.encode_to_vec())
 }

@@ -44,6 +44,9 @@ pub(super) fn by_node(
         let Some(mode) = Mode::by_name(mode) else {
             continue;
         };
+        if yes == id || no == id {
+            bail!("tree {tree}: node {id} leads to itself");
+        }
         children.extend([(*tree, *yes), (*tree, *no)]);
         described.branches.push(Branch {
             id: *id,
@@ -133,7 +136,8 @@ impl Places {
         Ok(roots)
     }
 
-    /// The node that is no other's child. Of several, which are all but one out of reach, the first.
+    /// The node that is no other's child. Of several the first: the others may only be leaves, which no
+    /// way leads to.
     fn root(&self, tree: i64, children: &[(i64, i64)]) -> TractResult<Place> {
         let first = self.0.partition_point(|((other, _), _)| *other < tree);
         let nodes = self.0.iter().skip(first);

@@ -98,6 +98,11 @@ impl Described {
             self.lay_out_tree(root.place, &mut reached, &mut forest)
                 .with_context(|| format!("tree {}", root.tree))?;
         }
+        // Branches out of reach may lead to each other, or be the tree that the file means.
+        let rest = reached.branches.iter().zip(&self.branches);
+        if let Some((_, branch)) = rest.into_iter().find(|(is_reached, _)| !**is_reached) {
+            bail!("no way leads from a root to node {}", branch.id);
+        }
         forest.nodes.shrink_to_fit();
         forest.weights.shrink_to_fit();
         Ok(forest)
@@ -225,6 +230,14 @@ mod tests {
 
         let error = lay_out(vec![branch(5, Place::Branch(0), first)], vec![leaf(20)]).unwrap_err();
         assert_eq!(format!("{error:#}"), "tree 7: two ways lead to node 5");
+    }
+
+    #[test]
+    fn each_branch_is_in_reach() {
+        let (first, second) = (Place::Leaf(0), Place::Leaf(1));
+        let branches = vec![branch(0, first, second), branch(1, Place::Branch(1), first)];
+        let error = lay_out(branches, vec![leaf(20), leaf(21)]).unwrap_err();
+        assert_eq!(error.to_string(), "no way leads from a root to node 1");
     }
 
     #[test]

@@ -272,10 +272,20 @@ mod tests {
 
         node.attribute[0].strings = vec![b"BRANCH_LEQ".to_vec(); 3];
         node.attribute[5] = ints("nodes_truenodeids", &[1, 2, 0]);
+        node.attribute[6] = ints("nodes_falsenodeids", &[1, 2, 0]);
         let error = TreeEnsembleRegressor::read(&Attributes(&node)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "tree 0 has no root: each node is another's child"
         );
+
+        // A leaf out of reach is no root while branches lead to each other, or to themselves.
+        node.attribute[0].strings = ["BRANCH_LEQ", "LEAF", "LEAF"]
+            .map(|mode| mode.as_bytes().to_vec())
+            .to_vec();
+        node.attribute[5] = ints("nodes_truenodeids", &[0, 0, 0]);
+        node.attribute[6] = ints("nodes_falsenodeids", &[2, 0, 0]);
+        let error = TreeEnsembleRegressor::read(&Attributes(&node)).unwrap_err();
+        assert_eq!(error.to_string(), "tree 0: node 0 leads to itself");
     }
 }
