@@ -38,7 +38,7 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let disk = Disk::open(dir.path(), Some(1 << 30), Vec::new()).unwrap();
     let cache = SnapshotCache::new(dir.path().to_owned(), dir.path().to_owned(), disk);
     let component = CodeKey::of(&wasmtime::Engine::default(), &b"component"[..]).unwrap();
-    let key = SnapshotKey::of(&component, &[7; 32], 1 << 20);
+    let key = SnapshotKey::of(&component, &[7; 32], 1 << 20, &[]);
     let mut memory = vec![0; 16 * PAGE];
     memory[PAGE..3 * PAGE].fill(1);
     memory[16 * PAGE - 1] = 2;
@@ -47,7 +47,9 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
         ("global1".to_owned(), GlobalValue::F64(u64::MAX)),
     ]);
     let image = Image::new(&memory, vec![PAGE..3 * PAGE, 15 * PAGE..16 * PAGE]).unwrap();
-    cache.store(&key, &image, &globals).unwrap();
+    cache
+        .store(&key, &image, &globals, Some("a model"))
+        .unwrap();
     let [body, seal] = ["image", "sha256"].map(|ending| find(dir.path(), ending));
     Place {
         cache,
@@ -103,7 +105,7 @@ impl Place {
 /// A snapshot that is kept again is the same.
 fn check_again(place: &Place, snapshot: &Snapshot) {
     let Snapshot { image, globals, .. } = snapshot;
-    place.cache.store(&place.key, image, globals).unwrap();
+    place.cache.store(&place.key, image, globals, None).unwrap();
     let again = place.cache.find(&place.key).unwrap();
     assert_eq!(again.globals(), globals);
     let again = again.restore(&account()).unwrap().unwrap();
