@@ -11,7 +11,7 @@ use crate::saved::binary::{MARK, SERIALISED};
 /// What Modelcell itself puts into artifacts or reads from them.
 const OURS: [&str; 2] = ["modelcell.toml", "model.wasm"];
 
-/// How much of a file is looked at to tell what it is, as where the host chooses a runtime.
+/// How much of a file is looked at to tell what it is.
 const HEAD: u64 = 512;
 
 /// What people put beside models: notes, data and code, unless they begin as models. XGBoost's container
@@ -62,8 +62,9 @@ fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Whether a file begins as XGBoost's JSON or UBJSON, an object whose first key is the learner, or as its
-/// binary format. By this the host chooses the runtime, whatever the file's name.
+/// Whether a file begins as XGBoost's JSON or UBJSON, an object that soon names the learner, or as its binary
+/// format. A test of the host's kind, which chooses the runtime by the first key and further into the file
+/// (`host/src/load/runtimes/detect.rs`).
 fn begins_as_model(head: &[u8]) -> bool {
     const LEARNER: &[u8] = b"learner";
     let is_object = head.trim_ascii_start().first() == Some(&b'{');
