@@ -83,6 +83,7 @@ impl Compiled {
             target_model: None,
             custom_attributes: None,
             inference_id: None,
+            target_variant: None,
         };
         Ok(Bare {
             store,

@@ -109,5 +109,6 @@ pub fn request_of(row: Vec<u8>) -> Request {
         target_model: None,
         custom_attributes: None,
         inference_id: None,
+        target_variant: None,
     }
 }

@@ -114,6 +114,7 @@ impl From<hooks::Request> for Request {
             target_model: request.target_model,
             custom_attributes: request.custom_attributes,
             inference_id: request.inference_id,
+            target_variant: request.target_variant,
         }
     }
 }

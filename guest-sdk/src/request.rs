@@ -21,6 +21,8 @@ pub struct Request {
     pub custom_attributes: Option<String>,
     /// The caller's own name for this request.
     pub inference_id: Option<String>,
+    /// The production variant that the caller asked for.
+    pub target_variant: Option<String>,
 }
 
 impl Request {
@@ -64,6 +66,13 @@ impl Request {
     #[must_use]
     pub fn inference_id(mut self, value: impl Into<String>) -> Self {
         self.inference_id = Some(value.into());
+        self
+    }
+
+    /// Sets the production variant.
+    #[must_use]
+    pub fn target_variant(mut self, value: impl Into<String>) -> Self {
+        self.target_variant = Some(value.into());
         self
     }
 

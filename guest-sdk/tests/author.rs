@@ -141,6 +141,7 @@ fn the_component_loads_its_model_once() {
         target_model: None,
         custom_attributes: None,
         inference_id: None,
+        target_variant: None,
     };
     let message = |error| match error {
         hooks::Error::Failed(message) => message,

@@ -29,7 +29,7 @@ pub fn with_hooks(imports: &str, hooks: &[&str]) -> Vec<u8> {
             (core instance $instance (instantiate $module))
             (func $nothing (canon lift (core func $instance "nothing")))
             (instance $hooks {exports})
-            (export "modelcell:inference/hooks@0.1.0" (instance $hooks))
+            (export "modelcell:inference/hooks@0.2.0" (instance $hooks))
         )"#
     ))
 }

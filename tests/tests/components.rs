@@ -37,7 +37,7 @@ fn a_component_that_lacks_a_hook_is_refused() {
     let message = refused(
         &server,
         &with_hooks("", &["model-fn", "input-fn", "output-fn"]),
-        &["predict-fn", "modelcell:inference/hooks@0.1.0"],
+        &["predict-fn", "modelcell:inference/hooks@0.2.0"],
     );
     // The second reason names the others: those of the hand-written component have no real types.
     let (missing, _) = message.split_once("; ").unwrap();

@@ -30,6 +30,7 @@ fn the_request_reaches_the_model_as_it_was_sent() {
         .header("Accept", "text/csv;q=0.5, */*;q=0.1")
         .header("X-Amzn-SageMaker-Custom-Attributes", "trace=1,c000b4f9")
         .header("X-Amzn-SageMaker-Inference-Id", "id-7")
+        .header("X-Amzn-SageMaker-Target-Variant", "blue")
         .header("X-Unknown", "is ignored")
         .body("echo")
         .send();
@@ -43,6 +44,7 @@ fn the_request_reaches_the_model_as_it_was_sent() {
             "target_model": "m.tar.gz",
             "custom_attributes": "trace=1,c000b4f9",
             "inference_id": "id-7",
+            "target_variant": "blue",
         })
     );
     assert_eq!(reply.header("content-type"), Some("application/json"));
@@ -67,6 +69,7 @@ fn what_was_not_sent_does_not_reach_the_model() {
             "target_model": "m.tar.gz",
             "custom_attributes": null,
             "inference_id": null,
+            "target_variant": null,
         })
     );
 }

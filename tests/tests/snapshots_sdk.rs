@@ -98,6 +98,7 @@ impl Cell {
             target_model: None,
             custom_attributes: None,
             inference_id: None,
+            target_variant: None,
         };
         let store = &mut self.store;
         let input = hooks.call_input_fn(&mut *store, &request)?.unwrap();

@@ -38,5 +38,5 @@
     (export "input-fn" (func $input-fn))
     (export "predict-fn" (func $predict-fn))
     (export "output-fn" (func $tidy-output-fn)))
-  (export "modelcell:inference/hooks@0.1.0" (instance $hooks))
+  (export "modelcell:inference/hooks@0.2.0" (instance $hooks))
 )

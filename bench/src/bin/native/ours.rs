@@ -53,5 +53,6 @@ pub fn request(content_type: &str, body: impl Into<Vec<u8>>, accept: &str) -> Re
         target_model: None,
         custom_attributes: None,
         inference_id: None,
+        target_variant: None,
     }
 }

@@ -45,6 +45,7 @@ impl Answer {
             "target_model": request.target_model,
             "custom_attributes": request.custom_attributes,
             "inference_id": request.inference_id,
+            "target_variant": request.target_variant,
         })
         .to_string()
     }

@@ -8,4 +8,4 @@
     (export "input-fn" (func $input-fn))
     (export "predict-fn" (func $predict-fn))
     (export "output-fn" (func $output-fn)))
-  (export "modelcell:inference/hooks@0.1.0" (instance $hooks))
+  (export "modelcell:inference/hooks@0.2.0" (instance $hooks))

@@ -6,7 +6,8 @@
     (field "accept" $text)
     (field "target-model" $text)
     (field "custom-attributes" $text)
-    (field "inference-id" $text)))
+    (field "inference-id" $text)
+    (field "target-variant" $text)))
   (type $payload (record
     (field "body" (list u8))
     (field "content-type" string)
