@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use modelcell::config::{Options, Settings};
+use modelcell::config::{EndpointSettings, Options, Settings};
 use modelcell::load::settings::{ArtifactSettings, SETTINGS_FILE};
 use modelcell::sandbox::Isolation;
 use modelcell_fuzz::{Capped, check_line};
@@ -65,33 +65,50 @@ fn check_settings(settings: &Settings) {
     let within = |what: &str, value: u64, range: RangeInclusive<u64>| {
         assert!(range.contains(&value), "{what}: {value}");
     };
-    let limits = &settings.limits;
-    within("max-body", settings.max_body, 1..=1 << 30);
-    within(
-        "request-memory",
-        settings.request_memory,
-        settings.max_body..=u64::MAX,
-    );
     within("memory-budget", settings.memory_budget, 16 << 20..=u64::MAX);
+    let budgets = settings.default_endpoint.iter().chain(&settings.endpoints);
+    let together = budgets
+        .map(|endpoint| u128::from(endpoint.memory_budget))
+        .sum::<u128>();
+    assert!(together <= u128::from(settings.memory_budget), "{together}");
     within(
         "disk-budget",
         settings.disk_budget.unwrap_or(u64::MAX),
         16 << 20..=u64::MAX,
     );
+    for count in [
+        settings.max_connections,
+        settings.max_requests,
+        settings.max_cells,
+    ] {
+        within("a count", count as u64, 1..=1_000_000);
+    }
+    assert!(!settings.drain_timeout.is_zero() && settings.drain_timeout <= DAY);
+    for endpoint in settings.default_endpoint.iter().chain(&settings.endpoints) {
+        check_endpoint(endpoint, settings.request_memory);
+    }
+}
+
+fn check_endpoint(settings: &EndpointSettings, request_memory: u64) {
+    let within = |what: &str, value: u64, range: RangeInclusive<u64>| {
+        assert!(range.contains(&value), "{what}: {value}");
+    };
+    let limits = &settings.limits;
+    within("max-body", settings.max_body, 1..=1 << 30);
+    within(
+        "request-memory",
+        request_memory,
+        settings.max_body..=u64::MAX,
+    );
+    within("memory-budget", settings.memory_budget, 16 << 20..=u64::MAX);
     within("max-unpacked", limits.unpack.total_bytes, 1..=1 << 40);
     within("cell-memory", limits.cell_memory as u64, 1 << 20..=4 << 30);
     within("max-response", limits.transfer as u64, 64 << 10..=1 << 30);
     within("guest-log", limits.guest_log as u64, 0..=1 << 30);
-    for count in [
-        settings.max_connections,
-        limits.unpack.entries,
-        limits.cells,
-        limits.all_cells,
-    ] {
+    for count in [settings.max_requests, limits.unpack.entries, limits.cells] {
         within("a count", count as u64, 1..=1_000_000);
     }
     for time in [
-        settings.drain_timeout,
         limits.request_timeout,
         limits.hook_timeout,
         limits.load_timeout,

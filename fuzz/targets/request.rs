@@ -12,13 +12,14 @@ use hyper::{HeaderMap, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use modelcell::budget::{Account, Budget};
 use modelcell::error::Error;
+use modelcell::headers::{CUSTOM_ATTRIBUTES, INFERENCE_ID, TARGET_VARIANT, check};
 use modelcell::hooks::Payload;
 use modelcell::invoke::{Target, guest_request};
 use modelcell::load::Source;
 use modelcell::manage::{LoadRequest, find_source};
 use modelcell::repository::ModelName;
-use modelcell::response::{self, CUSTOM_ATTRIBUTES, Reply};
-use modelcell::route::{Route, route};
+use modelcell::response::{self, Reply};
+use modelcell::route::{Operation, Route, route};
 use modelcell::sandbox::printable;
 use modelcell_fuzz::{Capped, check_line};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -101,14 +102,23 @@ fn check_route(request: &Request<'_>) {
         Ok(found) => found,
         Err(error) => return check_reply(&response::error(&error), &error),
     };
-    let (name, ending) = match &found {
-        Route::Describe(name) | Route::Unload(name) => (name, ""),
-        Route::Invoke(name) => (name, "/invoke"),
+    let Route::Of(endpoint, operation) = &found else {
+        return;
+    };
+    let (name, ending) = match operation {
+        Operation::Describe(name) | Operation::Unload(name) => (name, ""),
+        Operation::Invoke(name) => (name, "/invoke"),
         _ => return,
     };
     check_name(name);
-    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
-    let again = route(method, &format!("/models/{name}{ending}"));
+    let encoded = |name| utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let before = endpoint.as_deref().map_or(String::new(), |name| {
+        format!("/endpoints/{}", encoded(name))
+    });
+    let again = route(
+        method,
+        &format!("{before}/models/{}{ending}", encoded(name)),
+    );
     assert_eq!(again.unwrap(), found);
 }
 
@@ -165,7 +175,8 @@ fn check_invocation(request: &Request<'_>) {
         (&guest.accept, "accept"),
         (&guest.target_model, TARGET_MODEL),
         (&guest.custom_attributes, CUSTOM_ATTRIBUTES.as_str()),
-        (&guest.inference_id, "x-amzn-sagemaker-inference-id"),
+        (&guest.inference_id, INFERENCE_ID.as_str()),
+        (&guest.target_variant, TARGET_VARIANT.as_str()),
     ] {
         assert_eq!(value.as_deref().map(str::as_bytes), request.header(name));
     }
@@ -251,27 +262,10 @@ fn check_error(request: &Request<'_>) {
 fn check_reply(reply: &Reply, error: &Error) {
     assert_eq!(reply.status(), error.status().0);
     assert!(reply.status().is_client_error() || reply.status().is_server_error());
-    let body = reply.body().clone();
-    let body = bytes_of(body);
-    let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(reply.body()).unwrap();
     assert_eq!(json["code"], reply.status().as_u16());
     let message = json["message"].as_str().unwrap();
     assert!(message.len() <= 1900 + '…'.len_utf8());
     let text = error.to_string();
     assert!(text.starts_with(message.trim_end_matches('…')));
-}
-
-fn bytes_of(body: impl hyper::body::Body<Data = impl AsRef<[u8]>>) -> Vec<u8> {
-    use std::task::{Context, Poll, Waker};
-    let mut body = std::pin::pin!(body);
-    let mut bytes = Vec::new();
-    while let Poll::Ready(Some(Ok(frame))) = body
-        .as_mut()
-        .poll_frame(&mut Context::from_waker(Waker::noop()))
-    {
-        if let Ok(data) = frame.into_data() {
-            bytes.extend_from_slice(data.as_ref());
-        }
-    }
-    bytes
 }

@@ -3,11 +3,13 @@
 //!
 //! [`Options`] is what may be said, each of it optional; [`Settings`] is what holds.
 
+mod endpoint;
 mod machine;
 mod options;
 mod platform;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,13 +19,12 @@ use bytesize::ByteSize;
 use crate::load::ModelLimits;
 use crate::load::compiler::CompileOptions;
 use crate::load::runtimes::{RuntimeOptions, VARIABLES};
-use crate::load::unpack::UnpackLimits;
-use crate::repository::{Location, ModelName};
-use crate::sandbox::Isolation;
+use endpoint::Shared;
+pub use endpoint::{EndpointSettings, RepositoryOptions};
 pub use options::Options;
 use platform::Platform;
 pub use values::{Span, parse_toml};
-use values::{count, interval, size, time};
+use values::{count, size, time};
 
 /// The longest body that may be allowed. Guests hold a body in memory several times over.
 const BODY_CEILING: ByteSize = ByteSize::gib(1);
@@ -31,61 +32,61 @@ const BODY_CEILING: ByteSize = ByteSize::gib(1);
 /// What SageMaker's InvokeEndpoint carries at most: 6,291,456 bytes.
 const DEFAULT_BODY: ByteSize = ByteSize::mib(6);
 
-/// The longest path in an artifact, in bytes.
-const PATH_LIMIT: usize = 512;
+/// The least budget that lets a model in.
+const LEAST_BUDGET: ByteSize = ByteSize::mib(16);
+
+/// No upper bound.
+const WHOLE: ByteSize = ByteSize(u64::MAX);
 
 /// The settings that hold.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the artifacts lie.
-    pub repository: Option<RepositoryOptions>,
+    /// The endpoint of `/invocations` and `/models`, whose repository the command line names. None
+    /// if the settings file has endpoints and there is no such repository.
+    pub default_endpoint: Option<EndpointSettings>,
+    /// The endpoints of the settings file.
+    pub endpoints: Vec<EndpointSettings>,
     /// SageMaker's multi-model mode: the platform says what to load.
     pub multi_model: bool,
     /// The address to listen on.
     pub bind: SocketAddr,
+    /// Who may call.
+    pub access: AccessSettings,
     /// Compiled code and unpacked artifacts.
     pub cache_dir: PathBuf,
     /// Directories whose models may be loaded by path.
     pub model_roots: Vec<PathBuf>,
-    /// Bytes of the largest request body.
-    pub max_body: u64,
     /// How long requests in flight may go on after the signal to stop.
     pub drain_timeout: Duration,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Requests to models at a time, of all endpoints.
+    pub max_requests: usize,
+    /// Cells of all models that run at a time.
+    pub max_cells: usize,
     /// Bytes that loaded models may hold in memory together.
     pub memory_budget: u64,
-    /// How long a loaded model is not evicted, unless nothing else can make room.
-    pub min_residency: Duration,
-    /// How long a model from the repository is taken for the newest; zero asks before each request.
-    pub revalidate_after: Duration,
     /// Bytes that bodies and answers of requests in flight may hold together.
     pub request_memory: u64,
     /// Bytes that the cache directory may hold; none for half of what is free.
     pub disk_budget: Option<u64>,
-    /// Models that are loaded at the start and stay.
-    pub pins: Vec<ModelName>,
     /// How components are compiled: in this process, unless the program says otherwise.
     pub compile: CompileOptions,
     /// Components for artifacts that carry data only.
     pub runtimes: RuntimeOptions,
-    /// What each model is allowed.
+    /// What each model is allowed, unless its endpoint says otherwise.
     pub limits: ModelLimits,
 }
 
-/// How a repository is reached and how often it is asked.
-#[derive(Debug, Clone)]
-pub struct RepositoryOptions {
-    /// The directory or the bucket and prefix.
-    pub location: Location,
-    /// The address of an S3-compatible server.
-    pub s3_endpoint: Option<String>,
-    /// The bucket's name goes into the path.
-    pub s3_path_style: bool,
-    /// For how long what was found is taken for the newest; zero asks each time.
-    pub revalidate_after: Duration,
-    /// Downloads at a time.
-    pub downloads: usize,
+/// Who may call.
+#[derive(Debug, Clone, Default)]
+pub struct AccessSettings {
+    /// The file with the keys.
+    pub keys: Option<PathBuf>,
+    /// Whether the address may be reached from elsewhere although there are no keys.
+    pub allow_anonymous: bool,
+    /// Whether SageMaker's platform calls, which has checked its callers itself.
+    pub inside_sagemaker: bool,
 }
 
 /// Looks a variable of the environment up; tests pass a table.
@@ -97,128 +98,147 @@ impl Options {
     /// # Errors
     ///
     /// One line that names the option and what it may be.
-    pub fn resolve(self, env: Lookup<'_>) -> Result<Settings, String> {
+    pub fn resolve(mut self, env: Lookup<'_>) -> Result<Settings, String> {
         let platform = Platform::read(env)?;
         let bind = self.bind.unwrap_or_else(|| platform.bind());
-        let max_body = match self.max_body {
-            Some(size) => size,
-            None => platform.max_body.unwrap_or(DEFAULT_BODY),
-        };
-        let cache_dir = match self.cache_dir {
-            Some(dir) => dir,
-            None => default_cache_dir(env),
-        };
-        let model_roots = if self.model_roots.is_empty() {
-            vec![PathBuf::from("/opt/ml/models")]
-        } else {
-            self.model_roots
-        };
+        platform.check_port(bind.port())?;
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let revalidate_after = interval("revalidate-after", self.revalidate_after, 60)?;
-        let max_body = size("max-body", max_body, ByteSize(1), BODY_CEILING)?;
-        let memory = machine::memory();
-        let request_memory = match self.request_memory {
-            Some(size) => size,
-            None => ByteSize(machine::request_memory(memory).max(max_body)),
+        let shared = Shared {
+            max_body: platform.max_body.unwrap_or(DEFAULT_BODY),
+            max_response: platform.max_response.unwrap_or(ByteSize::mib(32)),
+            request_seconds: platform.request_seconds.unwrap_or(60),
+            processors,
         };
+        let memory = machine::memory();
         let memory_budget = match self.memory_budget {
             Some(size) => size,
             None => ByteSize(machine::memory_budget(memory)),
         };
-        let compile = CompileOptions::default();
-        let least_budget = ByteSize::mib(16);
-        let whole = ByteSize(u64::MAX);
-        let request_timeout = time("request-timeout", self.request_timeout, 60)?;
+        let memory_budget = size("memory-budget", memory_budget, LEAST_BUDGET, WHOLE)?;
+        let tables = std::mem::take(&mut self.endpoints);
+        let alone = tables.is_empty();
+        let has_default = self.repository.is_some() || platform.multi_model || alone;
+        let name = self.endpoint_name.clone();
+        let name = name.unwrap_or_else(|| "default".into());
+        if has_default && tables.contains_key(&name) {
+            return Err(format!(
+                "[endpoints.{name}] has the name of --repository's endpoint: choose another with --endpoint-name"
+            ));
+        }
+        let endpoints = endpoints(tables, &self, has_default, memory_budget, &shared)?;
+        let rest = memory_budget - endpoints.iter().map(|e| e.memory_budget).sum::<u64>();
+        let own = endpoint::resolve(
+            &name,
+            &self,
+            if has_default { rest } else { memory_budget },
+            &shared,
+        )?;
+        let largest = endpoints
+            .iter()
+            .map(|e| e.max_body)
+            .chain([own.max_body])
+            .max();
+        let largest = largest.unwrap_or_default();
+        let request_memory = match self.request_memory {
+            Some(size) => size,
+            None => ByteSize(machine::request_memory(memory).max(largest)),
+        };
         Ok(Settings {
-            memory_budget: size("memory-budget", memory_budget, least_budget, whole)?,
-            min_residency: interval("min-residency", self.min_residency, 10)?,
+            memory_budget,
             disk_budget: self
                 .disk_budget
-                .map(|budget| size("disk-budget", budget, least_budget, whole))
+                .map(|budget| size("disk-budget", budget, LEAST_BUDGET, WHOLE))
                 .transpose()?,
-            pins: pins(&self.pins, self.repository.is_some())?,
-            repository: match self.repository {
-                Some(location) => Some(RepositoryOptions {
-                    location,
-                    s3_path_style: self.s3_path_style.unwrap_or(self.s3_endpoint.is_some()),
-                    s3_endpoint: self.s3_endpoint,
-                    revalidate_after,
-                    downloads: count("downloads", self.downloads, 16)?,
-                }),
-                None => None,
-            },
             multi_model: platform.multi_model,
+            access: AccessSettings {
+                keys: self.keys.take(),
+                allow_anonymous: self.allow_anonymous.unwrap_or(false),
+                inside_sagemaker: platform.is_there(),
+            },
             bind,
-            cache_dir,
-            model_roots,
-            revalidate_after,
+            cache_dir: match self.cache_dir.take() {
+                Some(dir) => dir,
+                None => default_cache_dir(env),
+            },
+            model_roots: match self.model_roots.is_empty() {
+                true => vec![PathBuf::from("/opt/ml/models")],
+                false => std::mem::take(&mut self.model_roots),
+            },
             // Less than one body would let no such body in.
-            request_memory: size("request-memory", request_memory, ByteSize(max_body), whole)?,
-            max_body,
+            request_memory: size("request-memory", request_memory, ByteSize(largest), WHOLE)?,
             drain_timeout: time("drain-timeout", self.drain_timeout, 25)?,
             max_connections: count("max-connections", self.max_connections, 4096)?,
-            compile: CompileOptions {
-                memory: size(
-                    "compile-memory",
-                    self.compile_memory.unwrap_or(ByteSize(compile.memory)),
-                    ByteSize::mib(64),
-                    ByteSize::tib(1),
-                )?,
-                timeout: time(
-                    "compile-timeout",
-                    self.compile_timeout,
-                    compile.timeout.as_secs(),
-                )?,
-                ..compile
-            },
+            max_requests: own.max_requests,
+            max_cells: count("max-cells", self.max_cells, 64 * processors)?,
+            compile: self.compile_options()?,
             runtimes: RuntimeOptions {
-                dir: self.runtimes.or_else(default_runtimes),
+                dir: self.runtimes.take().or_else(default_runtimes),
                 environment: VARIABLES
                     .iter()
                     .filter_map(|name| Some(((*name).to_owned(), env(name)?)))
                     .collect(),
             },
-            limits: ModelLimits {
-                unpack: UnpackLimits {
-                    total_bytes: size(
-                        "max-unpacked",
-                        self.max_unpacked.unwrap_or(ByteSize::gib(1)),
-                        ByteSize(1),
-                        ByteSize::tib(1),
-                    )?,
-                    entries: count("max-files", self.max_files, 10_000)?,
-                    path_bytes: PATH_LIMIT,
-                },
-                cell_memory: size(
-                    "cell-memory",
-                    self.cell_memory.unwrap_or(ByteSize::mib(512)),
-                    ByteSize::mib(1),
-                    ByteSize::gib(4),
-                )? as usize,
-                isolation: self.isolation.unwrap_or(Isolation::Model),
-                cells: count("cells-per-model", self.cells_per_model, processors)?,
-                all_cells: count("max-cells", self.max_cells, 64 * processors)?,
-                guest_log: size(
-                    "guest-log",
-                    self.guest_log.unwrap_or(ByteSize::kib(64)),
-                    ByteSize(0),
-                    ByteSize::gib(1),
-                )? as usize,
-                transfer: size(
-                    "max-response",
-                    self.max_response.unwrap_or(ByteSize::mib(32)),
-                    ByteSize::kib(64),
-                    BODY_CEILING,
-                )? as usize,
-                request_timeout,
-                hook_timeout: match self.hook_timeout {
-                    Some(_) => time("hook-timeout", self.hook_timeout, 0)?,
-                    None => request_timeout,
-                },
-                load_timeout: time("load-timeout", self.load_timeout, 360)?,
-            },
+            limits: own.limits.clone(),
+            default_endpoint: has_default.then_some(own),
+            endpoints,
         })
     }
+
+    fn compile_options(&self) -> Result<CompileOptions, String> {
+        let defaults = CompileOptions::default();
+        Ok(CompileOptions {
+            memory: size(
+                "compile-memory",
+                self.compile_memory.unwrap_or(ByteSize(defaults.memory)),
+                ByteSize::mib(64),
+                ByteSize::tib(1),
+            )?,
+            timeout: time(
+                "compile-timeout",
+                self.compile_timeout,
+                defaults.timeout.as_secs(),
+            )?,
+            ..defaults
+        })
+    }
+}
+
+/// The endpoints of the settings file. Those that name no part of the memory budget share evenly what
+/// the others leave, with the default endpoint if there is one.
+fn endpoints(
+    tables: BTreeMap<String, Options>,
+    host: &Options,
+    has_default: bool,
+    memory_budget: u64,
+    shared: &Shared,
+) -> Result<Vec<EndpointSettings>, String> {
+    let said = |options: &Options| options.memory_budget.map(|size| size.as_u64());
+    let taken = tables
+        .values()
+        .filter_map(said)
+        .fold(0, u64::saturating_add);
+    let silent = tables
+        .values()
+        .filter(|options| said(options).is_none())
+        .count();
+    let sharing = silent as u64 + u64::from(has_default);
+    let left = memory_budget
+        .checked_sub(taken)
+        .filter(|left| sharing == 0 || *left / sharing >= LEAST_BUDGET.as_u64());
+    let left = left.ok_or_else(|| {
+        format!(
+            "the endpoints' parts of the memory budget leave too little of its {} for the others: \
+             at least {LEAST_BUDGET} each",
+            ByteSize(memory_budget)
+        )
+    })?;
+    let each = |(name, own): (String, Options)| {
+        let budget = said(&own).unwrap_or_else(|| left / sharing.max(1));
+        let options = endpoint::inherit(&name, own, host)?;
+        let settings = endpoint::resolve(&name, &options, budget, shared);
+        settings.map_err(|error| format!("[endpoints.{name}]: {error}"))
+    };
+    tables.into_iter().map(each).collect()
 }
 
 impl Settings {
@@ -228,7 +248,9 @@ impl Settings {
     ///
     /// One line that says how to name a repository.
     pub fn require_models(&self) -> Result<(), String> {
-        if self.repository.is_none() && !self.multi_model {
+        let default = self.default_endpoint.as_ref();
+        let has_repository = default.is_some_and(|endpoint| endpoint.repository.is_some());
+        if !has_repository && self.endpoints.is_empty() && !self.multi_model {
             return Err(
                 "no repository: say --repository DIR, the directory that holds the artifacts, or \
                  --repository s3://BUCKET/PREFIX/"
@@ -237,16 +259,35 @@ impl Settings {
         }
         Ok(())
     }
-}
 
-fn pins(names: &[String], has_repository: bool) -> Result<Vec<ModelName>, String> {
-    if !names.is_empty() && !has_repository {
-        return Err("--pin names models of the repository, so it needs --repository".into());
+    /// A server that others can reach must know its callers, or be told that it need not.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what to choose from.
+    pub fn require_access(&self) -> Result<(), String> {
+        let AccessSettings {
+            keys,
+            allow_anonymous,
+            inside_sagemaker,
+        } = &self.access;
+        if keys.is_some() && self.multi_model {
+            return Err(
+                "--keys cannot be used within SageMaker: its platform checks callers itself and \
+                 signs nothing"
+                    .into(),
+            );
+        }
+        let open = keys.is_none() && !self.bind.ip().is_loopback();
+        if open && !allow_anonymous && !inside_sagemaker {
+            return Err(format!(
+                "on {} anybody who reaches the port could call and manage all models: name the \
+                 callers with --keys FILE, listen on 127.0.0.1, or say --allow-anonymous",
+                self.bind
+            ));
+        }
+        Ok(())
     }
-    let parse = |name: &String| {
-        ModelName::parse(name).map_err(|e| format!("--pin {}: {e}", name.escape_debug()))
-    };
-    names.iter().map(parse).collect()
 }
 
 /// The folder beside the program, or where a package would put it.
@@ -266,102 +307,4 @@ fn default_cache_dir(env: Lookup<'_>) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    fn resolve(options: Options, env: &[(&str, &str)]) -> Result<Settings, String> {
-        let lookup = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        options.resolve(&lookup)
-    }
-
-    fn with_repository() -> Options {
-        Options {
-            repository: Some("models".parse().unwrap()),
-            ..Options::default()
-        }
-    }
-
-    #[test]
-    fn defaults() {
-        let settings = resolve(with_repository(), &[("HOME", "/home/a")]).unwrap();
-        assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.max_body, 6_291_456);
-        assert_eq!(settings.limits.request_timeout, Duration::from_secs(60));
-        assert_eq!(settings.cache_dir, Path::new("/home/a/.cache/modelcell"));
-    }
-
-    #[test]
-    fn a_repository_is_needed_outside_of_sagemaker_only() {
-        let settings = resolve(Options::default(), &[]).unwrap();
-        assert!(
-            settings
-                .require_models()
-                .unwrap_err()
-                .contains("--repository")
-        );
-        let env = [
-            ("SAGEMAKER_MULTI_MODEL", "True"),
-            ("SAGEMAKER_BIND_TO_PORT", "9000"),
-        ];
-        let settings = resolve(Options::default(), &env).unwrap();
-        settings.require_models().unwrap();
-        assert_eq!(settings.bind.to_string(), "0.0.0.0:9000");
-    }
-
-    #[test]
-    fn the_body_limit_follows_the_precedence_of_sagemakers_containers() {
-        let all = [
-            ("SAGEMAKER_MAX_REQUEST_SIZE", "1000"),
-            ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "2"),
-            ("MAX_CONTENT_LENGTH", "3"),
-        ];
-        let limit = |env: &[(&str, &str)]| resolve(with_repository(), env).unwrap().max_body;
-        assert_eq!(limit(&all), 1000);
-        assert_eq!(limit(all.get(1..).unwrap()), 2 << 20);
-        assert_eq!(limit(all.get(2..).unwrap()), 3);
-    }
-
-    #[test]
-    fn values_out_of_range_are_named() {
-        let bad = |change: fn(&mut Options)| {
-            let mut options = with_repository();
-            change(&mut options);
-            resolve(options, &[]).unwrap_err()
-        };
-        assert!(bad(|o| o.max_body = Some(ByteSize::tib(1))).contains("--max-body"));
-        assert!(bad(|o| o.cell_memory = Some(ByteSize(1))).contains("--cell-memory"));
-        assert!(
-            bad(|o| o.request_timeout = Some(Span(Duration::ZERO))).contains("--request-timeout")
-        );
-        assert!(bad(|o| o.max_connections = Some(0)).contains("--max-connections"));
-        assert!(bad(|o| o.compile_memory = Some(ByteSize(1))).contains("--compile-memory"));
-        let env = [("SAGEMAKER_BIND_TO_PORT", "70000")];
-        assert!(
-            resolve(with_repository(), &env)
-                .unwrap_err()
-                .contains("SAGEMAKER_BIND_TO_PORT")
-        );
-    }
-
-    #[test]
-    fn a_file_has_the_flags_names_and_gives_way_to_them() {
-        let file: Options =
-            toml::from_str("bind = '127.0.0.1:1'\nmax-body = '1MiB'\nrequest-timeout = '5s'")
-                .unwrap();
-        let flags = Options {
-            max_body: Some(ByteSize::mib(2)),
-            ..with_repository()
-        };
-        let settings = resolve(flags.or(file), &[]).unwrap();
-        assert_eq!(settings.bind.port(), 1);
-        assert_eq!(settings.max_body, 2 << 20);
-        assert_eq!(settings.limits.request_timeout, Duration::from_secs(5));
-        assert!(toml::from_str::<Options>("max-bdy = '1MiB'").is_err());
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
+use crate::access::Denied;
 use crate::budget::NoRoom;
 use crate::hooks::{GuestError, Hook};
 use crate::load::LoadError;
@@ -36,6 +37,15 @@ pub enum Error {
     /// The body did not arrive in time.
     #[error("the request's body did not arrive in time")]
     BodyTimeout,
+    /// The caller has not shown who it is, or may not do this.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is no such endpoint.
+    #[error("Endpoint {0} not found.")]
+    NoSuchEndpoint(String),
+    /// There are endpoints, but none that is meant if none is named.
+    #[error("there is no default endpoint here: name one, as in /endpoints/NAME/invocations")]
+    NoDefaultEndpoint,
     /// The name or the artifact behind it.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -65,6 +75,9 @@ pub enum Error {
     /// A model answered with what HTTP cannot carry.
     #[error("output_fn answered with {0}")]
     BadAnswer(&'static str),
+    /// As many requests as allowed are in flight.
+    #[error("{0} requests are being served already (--max-requests); try again")]
+    TooMany(usize),
     /// Bodies and answers of requests in flight hold all that they may.
     #[error("the host is busy with too much data of other requests (--request-memory); try again")]
     Overloaded,
@@ -82,6 +95,10 @@ impl Error {
         use StatusCode as S;
         match self {
             Self::BadRequest(_) | Self::ForbiddenUrl(_) => (S::BAD_REQUEST, "BadRequestException"),
+            Self::Denied(denied) => (denied.status(), denied.code()),
+            Self::NoSuchEndpoint(_) | Self::NoDefaultEndpoint => {
+                (S::NOT_FOUND, "EndpointNotFoundException")
+            }
             Self::NoSuchRoute => (S::NOT_FOUND, "ResourceNotFoundException"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "MethodNotAllowedException"),
             Self::BodyTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException"),
@@ -90,7 +107,7 @@ impl Error {
             Self::UrlNotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
             Self::Models(error) => models_status(error),
             Self::Metrics(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
-            Self::Busy(_) | Self::Overloaded | Self::Stopping => {
+            Self::Busy(_) | Self::TooMany(_) | Self::Overloaded | Self::Stopping => {
                 (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
             }
             Self::Hook(error) => cell_status(error),

@@ -22,7 +22,7 @@ pub use bindings::exports::modelcell::inference::hooks::{Error as GuestError, Pa
 pub(crate) use bindings::{Model as GuestModel, ModelPre as GuestModelPre};
 
 /// The interface that a component must export.
-pub const INTERFACE: &str = "modelcell:inference/hooks@0.1.0";
+pub const INTERFACE: &str = "modelcell:inference/hooks@0.2.0";
 
 /// Where a guest finds its model's files.
 pub const MODEL_DIR: &str = "/opt/ml/model";

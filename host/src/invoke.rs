@@ -8,18 +8,17 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use tokio::time::Instant;
 
 use crate::budget::Account;
+use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::headers::{self, CUSTOM_ATTRIBUTES, INFERENCE_ID, TARGET_MODEL, TARGET_VARIANT};
 use crate::hooks::Request;
 use crate::host::Host;
 use crate::load::Source;
 use crate::models::Model;
 use crate::repository::{ModelName, RepositoryError};
-use crate::response::{self, CUSTOM_ATTRIBUTES, Reply};
+use crate::response::{self, Reply};
 use crate::sandbox::Invocation;
 use crate::server::RequestBody;
-
-const TARGET_MODEL: HeaderName = HeaderName::from_static("x-amzn-sagemaker-target-model");
-const INFERENCE_ID: HeaderName = HeaderName::from_static("x-amzn-sagemaker-inference-id");
 
 /// Which model a request is for.
 pub enum Target {
@@ -44,6 +43,14 @@ impl Target {
             .map(|(_, value)| value.into_owned());
         Ok(Self::Named(from_query))
     }
+
+    /// The model's name, as far as the caller said it.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => name.as_deref(),
+            Self::Loaded(name) => Some(name),
+        }
+    }
 }
 
 /// Serves one invocation.
@@ -53,14 +60,15 @@ impl Target {
 /// Any [`Error`] of finding or loading the model, of waiting for a cell, or of the hooks.
 pub async fn invoke(
     host: &Host,
+    endpoint: &Endpoint,
     target: Target,
     headers: &HeaderMap,
     body: RequestBody,
 ) -> Result<Reply, Error> {
     let begin = Instant::now();
-    let end = begin + host.settings.limits.request_timeout;
+    let end = begin + endpoint.settings.limits.request_timeout;
     let request = guest_request(headers, body.bytes)?;
-    let invocation = serve(host, target, request, end).await?;
+    let invocation = serve(host, endpoint, target, request, end).await?;
     let payload = invocation.payload;
     let charge = Account::new(&host.buffers).charge(payload.body.len() as u64);
     let reply = response::payload(payload, charge.map_err(|_| Error::Overloaded)?)?;
@@ -72,11 +80,12 @@ pub async fn invoke(
 
 async fn serve(
     host: &Host,
+    endpoint: &Endpoint,
     target: Target,
     mut request: Request,
     end: Instant,
 ) -> Result<Invocation, Error> {
-    let model = resolve(host, target, end).await?;
+    let model = resolve(host, endpoint, target, end).await?;
     // Named in the query, or not at all: the model still learns by which name it was found.
     let name = || model.name.to_string();
     request.target_model.get_or_insert_with(name);
@@ -113,32 +122,38 @@ async fn run(model: &Model, request: Request, end: Instant) -> Result<Invocation
         .map_err(|e| Error::from_cell(e, loaded.request_timeout))
 }
 
-async fn resolve(host: &Host, target: Target, end: Instant) -> Result<Arc<Model>, Error> {
+async fn resolve(
+    host: &Host,
+    endpoint: &Endpoint,
+    target: Target,
+    end: Instant,
+) -> Result<Arc<Model>, Error> {
+    let models = &endpoint.models;
     let name = match target {
         Target::Loaded(name) => {
-            let model = host.models.get_or_wait(&name, end).await?;
+            let model = models.get_or_wait(&name, end).await?;
             host.metrics.cache_hits.inc();
             return Ok(model);
         }
         Target::Named(Some(name)) => name,
-        Target::Named(None) => only_model(host).await?,
+        Target::Named(None) => only_model(endpoint).await?,
     };
-    if let Some(model) = host.models.get(&name) {
+    if let Some(model) = models.get(&name) {
         host.metrics.cache_hits.inc();
-        return newest(host, model).await;
+        return newest(endpoint, model).await;
     }
-    if host.repository.is_none() {
-        return Ok(host.models.get_or_wait(&name, end).await?);
+    if endpoint.repository.is_none() {
+        return Ok(models.get_or_wait(&name, end).await?);
     }
     let source = Source::Repository(ModelName::parse(&name)?);
     host.metrics.cache_misses.inc();
-    Ok(host.models.get_or_load(&name, &name, source, end).await?)
+    Ok(models.get_or_load(&name, &name, source, end).await?)
 }
 
 /// The model, after the repository was asked if each request has to ask.
-async fn newest(host: &Host, model: Arc<Model>) -> Result<Arc<Model>, Error> {
-    let asks = host.repository.is_some() && host.settings.revalidate_after.is_zero();
-    if asks && !host.models.revalidate(&model).await {
+async fn newest(endpoint: &Endpoint, model: Arc<Model>) -> Result<Arc<Model>, Error> {
+    let asks = endpoint.repository.is_some() && endpoint.settings.revalidate_after.is_zero();
+    if asks && !endpoint.models.revalidate(&model).await {
         return Err(RepositoryError::NotFound(model.name.to_string()).into());
     }
     Ok(model)
@@ -146,11 +161,11 @@ async fn newest(host: &Host, model: Arc<Model>) -> Result<Arc<Model>, Error> {
 
 /// The model that is meant when a caller names none: the only artifact of the repository, or else
 /// the only loaded model.
-async fn only_model(host: &Host) -> Result<String, Error> {
-    if let Some(repository) = &host.repository {
+async fn only_model(endpoint: &Endpoint) -> Result<String, Error> {
+    if let Some(repository) = &endpoint.repository {
         return Ok(repository.only().await?.to_string());
     }
-    let page = host.models.page(None, 1);
+    let page = endpoint.models.page(None, 1);
     match page.models.first() {
         Some(model) if !page.more => Ok(model.name.to_string()),
         Some(_) => Err(RepositoryError::Ambiguous("several models").into()),
@@ -171,16 +186,10 @@ pub fn guest_request(headers: &HeaderMap, body: Bytes) -> Result<Request, Error>
         target_model: text(headers, &TARGET_MODEL)?,
         custom_attributes: text(headers, &CUSTOM_ATTRIBUTES)?,
         inference_id: text(headers, &INFERENCE_ID)?,
+        target_variant: text(headers, &TARGET_VARIANT)?,
     })
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Error> {
-    headers
-        .get(name)
-        .map(|value| {
-            std::str::from_utf8(value.as_bytes())
-                .map(str::to_owned)
-                .map_err(|_| Error::BadRequest(format!("the header {name} is not UTF-8")))
-        })
-        .transpose()
+    Ok(headers::text(headers, name)?.map(str::to_owned))
 }

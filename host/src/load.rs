@@ -17,6 +17,7 @@ pub mod rewrite;
 pub mod runtimes;
 pub mod settings;
 pub mod snapshots;
+mod tools;
 pub mod unpack;
 
 use std::fs::File;
@@ -24,25 +25,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::background::BackgroundThreads;
 use crate::budget::{Budget, Charge};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::repository::{Freshness, ModelName, Repository, RepositoryError, Version};
-use crate::sandbox::{CellPool, Isolation, Sandbox};
-use crate::workspace::Workspace;
+use crate::sandbox::{CellPool, Isolation};
 use cells::{CellMaker, CellPlan, Made};
-use code::{CodeRegistry, Component};
+use code::Component;
 pub use error::LoadError;
 use error::{compile_error, internal, model_fn_error, sandbox_error};
 use files::{ModelFiles, check_foreign, open_archive, unpack_into};
 use progress::{Progress, Stage};
-use runtimes::{Chosen, RuntimeOptions, Runtimes};
+use runtimes::Chosen;
 use settings::ArtifactSettings;
+pub use tools::Tools;
 use unpack::UnpackLimits;
 
 /// Where an artifact lies.
@@ -78,8 +77,6 @@ pub struct ModelLimits {
     pub isolation: Isolation,
     /// Cells of one model.
     pub cells: usize,
-    /// Cells of all models that run at a time.
-    pub all_cells: usize,
     /// Bytes of a guest's output that are logged for each request.
     pub guest_log: usize,
     /// Bytes of strings and lists that leave a cell in one call, an answer among them.
@@ -121,48 +118,29 @@ impl Loaded {
     }
 }
 
-/// Loads models.
+/// Loads the models of one endpoint.
 pub struct Loader {
-    sandbox: Arc<Sandbox>,
-    workspace: Arc<Workspace>,
+    tools: Arc<Tools>,
     repository: Option<Arc<Repository>>,
     limits: ModelLimits,
-    runtimes: Arc<Runtimes>,
-    metrics: Arc<Metrics>,
     cells: CellMaker,
-    unpacking: Semaphore,
-    threads: BackgroundThreads,
 }
 
 impl Loader {
-    /// Starts the engine, to load models under the operator's limits: those of `repository`, and
-    /// others that lie on this machine.
-    ///
-    /// # Errors
-    ///
-    /// One line that says what to mend.
-    pub fn start(
-        workspace: Arc<Workspace>,
+    /// Loads models under the operator's limits: those of `repository`, and others that lie on this
+    /// machine. What they hold is charged to `budget`.
+    pub fn new(
+        tools: Arc<Tools>,
         repository: Option<Arc<Repository>>,
         limits: ModelLimits,
-        runtimes: RuntimeOptions,
         budget: Arc<Budget>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, String> {
-        let parallel = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let sandbox = Arc::new(Sandbox::new(limits.all_cells).map_err(|e| e.to_string())?);
-        let code = CodeRegistry::new(sandbox.clone(), workspace.clone(), budget.clone(), parallel);
-        Ok(Self {
-            cells: CellMaker::new(sandbox.clone(), workspace.clone(), budget, code),
-            workspace,
+    ) -> Self {
+        Self {
+            cells: CellMaker::new(&tools, budget),
+            tools,
             repository,
             limits,
-            runtimes: Arc::new(Runtimes::new(runtimes)),
-            metrics,
-            sandbox,
-            unpacking: Semaphore::new(parallel),
-            threads: BackgroundThreads::start("load")?,
-        })
+        }
     }
 
     /// A loader without a repository, for artifacts on this machine alone.
@@ -171,25 +149,14 @@ impl Loader {
     ///
     /// One line that says what to mend.
     pub fn local(settings: &Settings) -> Result<Self, String> {
-        let workspace = Arc::new(Workspace::open(
-            &settings.cache_dir,
-            settings.disk_budget,
-            &settings.compile,
-        )?);
+        let tools = Tools::start(settings, Arc::new(Metrics::new()?))?;
         let budget = Budget::new(settings.memory_budget);
-        let metrics = Arc::new(Metrics::new()?);
-        let (limits, runtimes) = (settings.limits.clone(), settings.runtimes.clone());
-        Self::start(workspace, None, limits, runtimes, budget, metrics)
+        Ok(Self::new(tools, None, settings.limits.clone(), budget))
     }
 
-    /// The threads that loads are to run on.
-    pub fn threads(&self) -> &Handle {
-        self.threads.handle()
-    }
-
-    /// The engine and what its cells did.
-    pub fn sandbox(&self) -> &Sandbox {
-        &self.sandbox
+    /// What it shares with the loaders of other endpoints.
+    pub fn tools(&self) -> &Arc<Tools> {
+        &self.tools
     }
 
     /// What the operator allows each model.
@@ -216,7 +183,10 @@ impl Loader {
             // Nothing is ever sent: this returns when the files are gone.
             let _ = ended.changed().await;
         } else {
-            self.metrics.loading.observe(begin.elapsed().as_secs_f64());
+            self.tools
+                .metrics
+                .loading
+                .observe(begin.elapsed().as_secs_f64());
         }
         result
     }
@@ -274,7 +244,8 @@ impl Loader {
                 let artifact = repository.fetch(&name, end.into(), progress).await?;
                 progress.found(&artifact.version);
                 if progress.bytes().is_some() {
-                    self.metrics
+                    self.tools
+                        .metrics
                         .downloading
                         .observe(begin.elapsed().as_secs_f64());
                 }
@@ -302,7 +273,7 @@ impl Loader {
         progress.enter(Stage::Compiling);
         let (settings, component, runtime) = self.code(name, &files.path).await?;
         let given: &[_] = match runtime {
-            Some(_) => self.runtimes.environment(),
+            Some(_) => self.tools.runtimes.environment(),
             None => &[],
         };
         let limits = &self.limits;
@@ -355,8 +326,8 @@ impl Loader {
         model: &str,
         dir: &Path,
     ) -> Result<(ArtifactSettings, Component, Option<String>), LoadError> {
-        let (dir, sandbox) = (dir.to_owned(), self.sandbox.clone());
-        let runtimes = self.runtimes.clone();
+        let (dir, sandbox) = (dir.to_owned(), self.tools.sandbox.clone());
+        let runtimes = self.tools.runtimes.clone();
         let found = spawn_blocking(move || {
             let settings = ArtifactSettings::read(&dir).map_err(LoadError::InvalidArtifact)?;
             let (component, chosen) = runtimes.component(sandbox.engine(), &dir, &settings)?;
@@ -375,8 +346,8 @@ impl Loader {
 
     async fn unpack(&self, archive: File) -> Result<ModelFiles, LoadError> {
         // The semaphores are never closed.
-        let _slot = self.unpacking.acquire().await.map_err(internal)?;
-        let workspace = self.workspace.clone();
+        let _slot = self.tools.unpacking.acquire().await.map_err(internal)?;
+        let workspace = self.tools.workspace.clone();
         let limits = self.limits.unpack;
         spawn_blocking(move || unpack_into(&workspace, archive, &limits))
             .await

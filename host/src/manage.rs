@@ -1,11 +1,12 @@
 //! The model-management API of SageMaker's multi-model containers: load and unload here, what is
-//! there in [`list`] and [`describe`].
+//! there in [`list`], [`describe`] and [`endpoints`].
 //!
 //! Requests are in snake_case and responses in camelCase, as in
 //! <https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html>; what AWS leaves open
 //! is as in multi-model-server.
 
 mod describe;
+mod endpoints;
 mod list;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::host::Host;
 use crate::load::{LoadError, Source};
@@ -24,6 +26,7 @@ use crate::models::ModelsError;
 use crate::repository::{ModelName, Repository, RepositoryError, without_ending};
 use crate::response::{self, Reply};
 pub use describe::describe;
+pub use endpoints::endpoints;
 pub use list::list;
 
 /// How long an unload waits for requests in flight. The platform waits 360 s.
@@ -103,6 +106,7 @@ struct StatusBody {
 /// 400 without a url, 404 if nothing is there, 409 if the name is taken, or why the load failed.
 pub async fn load(
     host: &Host,
+    endpoint: &Endpoint,
     headers: &HeaderMap,
     query: Option<&str>,
     body: &[u8],
@@ -114,18 +118,18 @@ pub async fn load(
     } = LoadRequest::parse(headers, query, body)?;
     let source = {
         let (url, roots) = (url.clone(), host.settings.model_roots.clone());
-        let repository = host.repository.clone();
+        let repository = endpoint.repository.clone();
         spawn_blocking(move || find_source(&url, repository.as_deref(), &roots))
             .await
             .map_err(|_| Error::Stopping)??
     };
-    let loading = host.models.register(&name, &url, source)?;
+    let loading = endpoint.models.register(&name, &url, source)?;
     if !synchronous {
         return Ok(status(StatusCode::ACCEPTED, "Processing worker updates..."));
     }
     // A load ends by itself after --load-timeout; a little more lets its own error come first.
-    let deadline = Instant::now() + host.settings.limits.load_timeout + Duration::from_secs(60);
-    let loaded = host.models.wait(&name, loading, deadline).await;
+    let deadline = Instant::now() + endpoint.settings.limits.load_timeout + Duration::from_secs(60);
+    let loaded = endpoint.models.wait(&name, loading, deadline).await;
     loaded.map_err(in_model_store)?;
     Ok(status(StatusCode::OK, "Workers scaled"))
 }
@@ -135,8 +139,9 @@ pub async fn load(
 /// # Errors
 ///
 /// 404 if the model is not loaded, 408 if its requests do not end in time.
-pub async fn unload(host: &Host, name: &str) -> Result<Reply, Error> {
-    host.models
+pub async fn unload(endpoint: &Endpoint, name: &str) -> Result<Reply, Error> {
+    endpoint
+        .models
         .unload(name, Instant::now() + UNLOAD_TIMEOUT)
         .await?;
     Ok(status(
@@ -211,8 +216,11 @@ fn parse_body(body: &[u8]) -> Result<LoadFields, Error> {
 
 /// Names are free here, unlike those of artifacts, but they go into logs and lists.
 fn check_name(name: &str) -> Result<(), Error> {
-    if name.is_empty() || name.len() > 1024 || name.chars().any(char::is_control) {
-        let text = "model_name must have 1 to 1,024 bytes and no control characters";
+    // A signature covers a path in which dots are resolved.
+    let dots = name.split('/').any(|part| part == "." || part == "..");
+    if name.is_empty() || name.len() > 1024 || name.chars().any(char::is_control) || dots {
+        let text =
+            "model_name must have 1 to 1,024 bytes, no control characters and no parts . or ..";
         return Err(Error::BadRequest(text.into()));
     }
     Ok(())

@@ -13,7 +13,7 @@ use hyper::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, Opts, Registry, TextEncoder};
 
-pub use readings::{MODEL_SERIES, ModelReading, Readings};
+pub use readings::{EndpointReading, MODEL_SERIES, ModelReading, Readings};
 
 /// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -181,6 +181,7 @@ mod tests {
         metrics.invocations.inc();
         metrics.loading.observe(0.02);
         let model = ModelReading {
+            endpoint: "default".into(),
             name: "a \"quoted\"\n\\ name".into(),
             invocations: 3,
             errors: 1,
@@ -201,7 +202,7 @@ mod tests {
             "modelcell_model_loading_time_seconds_bucket{le=\"0.025\"} 1",
             "modelcell_memory_free_bytes 70",
             "# TYPE modelcell_model_invocations_total counter",
-            r#"modelcell_model_invocations_total{model="a \"quoted\"\n\\ name"} 3"#,
+            r#"modelcell_model_invocations_total{endpoint="default",model="a \"quoted\"\n\\ name"} 3"#,
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in {text}");
         }

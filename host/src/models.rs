@@ -1,4 +1,4 @@
-//! The models by name: loading, ready, or not here.
+//! The models of an endpoint by name: loading, ready, or not here.
 //!
 //! Invariants. A name has at most one entry in the `table`. Loads run in tasks of their own, so a
 //! caller who leaves strands nobody; all who want the same cold model wait for the same task. A
@@ -15,6 +15,7 @@ mod pins;
 mod refresh;
 mod table;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ use crate::load::progress::Progress;
 use crate::load::{LoadError, Loader, Source};
 use crate::metrics::Metrics;
 use crate::repository::{ModelName, Repository};
-use crate::sandbox::Sandbox;
+pub use evict::Neighbours;
 use failures::Failures;
 pub use loading::Loading;
 pub use model::{Model, Stats, StatsReading};
@@ -90,8 +91,12 @@ pub struct Counts {
     pub waiting: usize,
 }
 
-/// What the operator says of all models together.
+/// What the operator says of all models of an endpoint together.
 pub struct Policy {
+    /// The endpoint's name in log lines, before its models'; none for the default endpoint.
+    pub endpoint: Option<Arc<str>>,
+    /// The models of all endpoints, which share the disk.
+    pub neighbours: Arc<Neighbours>,
     /// The memory budget.
     pub budget: Arc<Budget>,
     /// Whether models are evicted when it is used up. In SageMaker's multi-model mode the platform
@@ -107,10 +112,12 @@ pub struct Policy {
     pub pins: Vec<ModelName>,
 }
 
-/// All models.
+/// All models of an endpoint.
 pub struct Models {
     loader: Loader,
     metrics: Arc<Metrics>,
+    endpoint: Option<Arc<str>>,
+    neighbours: Arc<Neighbours>,
     budget: Arc<Budget>,
     evicts: bool,
     table: Mutex<Table<Loading, Arc<Model>>>,
@@ -123,11 +130,6 @@ pub struct Models {
 }
 
 impl Models {
-    /// The engine and what its cells did.
-    pub fn sandbox(&self) -> &Sandbox {
-        self.loader.sandbox()
-    }
-
     /// No models yet; those that are pinned are loaded from now on. Needs a tokio runtime.
     pub fn start(loader: Loader, policy: Policy, metrics: Arc<Metrics>) -> Arc<Self> {
         // Looking at a file costs nothing, asking S3 does.
@@ -140,6 +142,8 @@ impl Models {
             table: Mutex::new(Table::new(pin_names.collect(), policy.min_residency)),
             loader,
             metrics,
+            endpoint: policy.endpoint,
+            neighbours: policy.neighbours,
             budget: policy.budget,
             evicts: policy.evicts,
             failures: Failures::new(ask_after),
@@ -149,6 +153,7 @@ impl Models {
         });
         let weak = Arc::downgrade(&models);
         models.budget.evict_by(weak.clone());
+        models.neighbours.add(weak.clone());
         if policy.repository.is_some() {
             let after = policy.revalidate_after;
             tokio::spawn(refresh::keep_fresh(weak.clone(), after));
@@ -331,10 +336,18 @@ impl Models {
                 _ => return false,
             }
         };
-        tracing::info!(model = name, "{why}");
+        tracing::info!(model = &*self.label(name), "{why}");
         // Outside of the lock, because it frees memory.
         drop(removed);
         true
+    }
+
+    /// The model's name in log lines: with its endpoint's, if that is not the default one.
+    fn label<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.endpoint {
+            Some(endpoint) => format!("{endpoint}:{name}").into(),
+            None => name.into(),
+        }
     }
 
     fn load_timeout(&self) -> Duration {

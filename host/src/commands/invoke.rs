@@ -52,6 +52,7 @@ impl Invoke {
             target_model: Some(name),
             custom_attributes: self.custom_attributes,
             inference_id: None,
+            target_variant: None,
         };
         let invocation = local.threads.block_on(ask(&loaded, request))?;
         tracing::info!(

@@ -8,7 +8,7 @@ use clap::Args;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Options, Settings};
 use crate::host::Host;
@@ -42,6 +42,7 @@ impl Serve {
         let mut settings = self.options.or(file).resolve(&super::environment)?;
         settings.compile.compiler = Compiler::of_this_program();
         settings.require_models()?;
+        settings.require_access()?;
         raise_file_limit();
         let runtime = Runtime::new().map_err(|e| format!("threads cannot be started: {e}"))?;
         let drained = runtime.block_on(serve(settings))?;
@@ -58,13 +59,26 @@ async fn serve(settings: Settings) -> Result<bool, String> {
     // Before the port opens, so that whoever sees it open can also stop the server.
     let shutdown = shutdown_signal().map_err(|e| format!("signals cannot be handled: {e}"))?;
     let bind = settings.bind;
+    // Without a handler the signal would end the process.
+    let hangup =
+        signal(SignalKind::hangup()).map_err(|e| format!("signals cannot be handled: {e}"))?;
     let host = Arc::new(Host::start(settings).await?);
+    tokio::spawn(reload_keys(host.clone(), hangup));
     let listener = TcpListener::bind(bind)
         .await
         .map_err(|e| format!("cannot listen on {bind}: {e} (choose another with --bind)"))?;
     let address = listener.local_addr().unwrap_or(bind);
     tracing::info!("listening on http://{address}");
     Ok(server::serve(host, listener, shutdown).await)
+}
+
+/// Reads the keys file again at each SIGHUP.
+async fn reload_keys(host: Arc<Host>, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let host = host.clone();
+        // Reading a file blocks.
+        let _ = tokio::task::spawn_blocking(move || host.access.reload()).await;
+    }
 }
 
 /// Ends at the first SIGTERM or SIGINT.

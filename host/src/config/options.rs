@@ -1,5 +1,6 @@
 //! What an operator may say: flags, variables and the keys of a settings file.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,16 @@ pub struct Options {
     /// SAGEMAKER_MULTI_MODEL is true.
     #[arg(long, env = "MODELCELL_REPOSITORY", value_name = "DIR|S3-URL")]
     pub repository: Option<Location>,
+
+    /// The name of this repository's endpoint, for POST /endpoints/NAME/invocations. Further
+    /// endpoints are tables of the settings file: [endpoints.NAME] [default: default].
+    #[arg(long, env = "MODELCELL_ENDPOINT_NAME", value_name = "NAME")]
+    pub endpoint_name: Option<String>,
+
+    /// The further endpoints, each with a repository of its own and what else is not as here.
+    #[arg(skip)]
+    #[serde(default)]
+    pub endpoints: BTreeMap<String, Options>,
 
     /// The address of an S3-compatible server, such as http://127.0.0.1:9000 [default: AWS's own].
     #[arg(long, env = "MODELCELL_S3_ENDPOINT", value_name = "URL")]
@@ -76,6 +87,22 @@ pub struct Options {
     /// The address to listen on [default: 127.0.0.1:8080; within SageMaker 0.0.0.0 and its port].
     #[arg(long, env = "MODELCELL_BIND", value_name = "ADDRESS:PORT")]
     pub bind: Option<SocketAddr>,
+
+    /// A file (TOML) with the keys of those who may call: access keys as of AWS, or bearer tokens. It
+    /// is read again on SIGHUP [default: everybody may call].
+    #[arg(long, env = "MODELCELL_KEYS", value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+
+    /// Let everybody call who reaches the port, although it is not on loopback and there are no
+    /// --keys.
+    #[arg(
+        long,
+        env = "MODELCELL_ALLOW_ANONYMOUS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub allow_anonymous: Option<bool>,
 
     /// Where compiled code and snapshots are kept and artifacts are unpacked [default:
     /// ~/.cache/modelcell].
@@ -166,7 +193,12 @@ pub struct Options {
     #[arg(long, env = "MODELCELL_MAX_FILES", value_name = "NUMBER")]
     pub max_files: Option<usize>,
 
-    /// Connections at a time; further clients wait [default: 4096].
+    /// Requests to models at a time, running or waiting; further ones get 503 [default: 4096].
+    #[arg(long, env = "MODELCELL_MAX_REQUESTS", value_name = "NUMBER")]
+    pub max_requests: Option<usize>,
+
+    /// Connections at a time; for further clients idle ones are closed, or else they get 503
+    /// [default: 4096].
     #[arg(long, env = "MODELCELL_MAX_CONNECTIONS", value_name = "NUMBER")]
     pub max_connections: Option<usize>,
 }
@@ -189,6 +221,12 @@ impl Options {
     pub fn or(self, other: Self) -> Self {
         Self {
             repository: self.repository.or(other.repository),
+            endpoint_name: self.endpoint_name.or(other.endpoint_name),
+            endpoints: if self.endpoints.is_empty() {
+                other.endpoints
+            } else {
+                self.endpoints
+            },
             s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
             s3_path_style: self.s3_path_style.or(other.s3_path_style),
             revalidate_after: self.revalidate_after.or(other.revalidate_after),
@@ -203,6 +241,8 @@ impl Options {
                 self.pins
             },
             bind: self.bind.or(other.bind),
+            keys: self.keys.or(other.keys),
+            allow_anonymous: self.allow_anonymous.or(other.allow_anonymous),
             cache_dir: self.cache_dir.or(other.cache_dir),
             runtimes: self.runtimes.or(other.runtimes),
             model_roots: if self.model_roots.is_empty() {
@@ -225,6 +265,7 @@ impl Options {
             guest_log: self.guest_log.or(other.guest_log),
             max_unpacked: self.max_unpacked.or(other.max_unpacked),
             max_files: self.max_files.or(other.max_files),
+            max_requests: self.max_requests.or(other.max_requests),
             max_connections: self.max_connections.or(other.max_connections),
         }
     }

@@ -17,7 +17,7 @@ use super::compile::{CompileError, Origin};
 use super::progress::{Progress, Stage};
 use super::rewrite::Rewrite;
 use super::snapshots::SnapshotKey;
-use super::{LoadError, internal, model_fn_error};
+use super::{LoadError, Tools, internal, model_fn_error};
 use crate::budget::{Account, Budget, Charge, MODEL_BYTES};
 use crate::sandbox::{
     Cell, CellCode, CellPool, CellSpec, FreezeError, Frozen, Isolation, Sandbox, SandboxError,
@@ -75,17 +75,12 @@ struct FirstCode {
 }
 
 impl CellMaker {
-    pub(super) fn new(
-        sandbox: Arc<Sandbox>,
-        workspace: Arc<Workspace>,
-        budget: Arc<Budget>,
-        registry: CodeRegistry,
-    ) -> Self {
+    pub(super) fn new(tools: &Tools, budget: Arc<Budget>) -> Self {
         Self {
-            sandbox,
-            workspace,
+            sandbox: tools.sandbox.clone(),
+            workspace: tools.workspace.clone(),
+            registry: Arc::new(CodeRegistry::new(tools, budget.clone())),
             budget,
-            registry: Arc::new(registry),
         }
     }
 

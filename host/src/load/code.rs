@@ -19,7 +19,7 @@ use super::compile::{CodeKey, CompileError, Origin};
 use super::compiler::demand;
 use super::files::read_all;
 use super::rewrite::Rewrite;
-use super::{LoadError, compile_error, internal, sandbox_error};
+use super::{LoadError, Tools, compile_error, internal, sandbox_error};
 use crate::budget::Budget;
 use crate::sandbox::{CellCode, Sandbox, SandboxError};
 use crate::workspace::Workspace;
@@ -82,7 +82,7 @@ impl From<CodeError> for LoadError {
 /// The lock is held by whoever gets the code; what it holds is alive while a model has it.
 type Slot = Arc<AsyncMutex<Weak<CellCode>>>;
 
-/// The compiled code of all loaded models.
+/// The compiled code of all loaded models of an endpoint.
 pub(super) struct CodeRegistry {
     sandbox: Arc<Sandbox>,
     workspace: Arc<Workspace>,
@@ -92,19 +92,14 @@ pub(super) struct CodeRegistry {
 }
 
 impl CodeRegistry {
-    /// No code yet. At most `parallel` components are compiled at a time.
-    pub(super) fn new(
-        sandbox: Arc<Sandbox>,
-        workspace: Arc<Workspace>,
-        budget: Arc<Budget>,
-        parallel: usize,
-    ) -> Self {
+    /// No code yet.
+    pub(super) fn new(tools: &Tools, budget: Arc<Budget>) -> Self {
         Self {
-            sandbox,
-            workspace,
+            sandbox: tools.sandbox.clone(),
+            workspace: tools.workspace.clone(),
             budget,
             slots: Mutex::default(),
-            compiling: Arc::new(Semaphore::new(parallel)),
+            compiling: tools.compiling.clone(),
         }
     }
 

@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use crate::budget::{CELL_BYTES, MODEL_BYTES};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::host::Host;
 use crate::load::progress::{Progress, Stage};
@@ -83,8 +84,8 @@ struct LoadingBody<'a> {
 ///
 /// 404 if the model is neither loaded nor being loaded. To SageMaker's platform, which takes any 200
 /// for a loaded model, one that is being loaded is not there either.
-pub fn describe(host: &Host, name: &str) -> Result<Reply, Error> {
-    match host.models.status(name) {
+pub fn describe(host: &Host, endpoint: &Endpoint, name: &str) -> Result<Reply, Error> {
+    match endpoint.models.status(name) {
         Some(Status::Ready(model)) => Ok(ready(&model)),
         Some(Status::Loading { url, progress }) if !host.settings.multi_model => {
             Ok(loading(name, &url, &progress))

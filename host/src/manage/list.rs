@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 use serde::Serialize;
 
+use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::host::Host;
 use crate::repository::Listed;
 use crate::response::{self, Reply};
 
@@ -49,12 +49,12 @@ struct Query {
 /// # Errors
 ///
 /// If the repository cannot be listed, or there is none; never without `scope=repository`.
-pub async fn list(host: &Host, query: Option<&str>) -> Result<Reply, Error> {
+pub async fn list(endpoint: &Endpoint, query: Option<&str>) -> Result<Reply, Error> {
     let query = parse(query)?;
     if query.of_repository {
-        return list_repository(host, &query).await;
+        return list_repository(endpoint, &query).await;
     }
-    let page = host.models.page(query.after.as_deref(), query.limit);
+    let page = endpoint.models.page(query.after.as_deref(), query.limit);
     let items = page.models.iter().map(|model| LoadedItem {
         model_name: model.name.to_string(),
         model_url: model.url.clone(),
@@ -63,8 +63,8 @@ pub async fn list(host: &Host, query: Option<&str>) -> Result<Reply, Error> {
     Ok(reply(items.collect(), last, page.more))
 }
 
-async fn list_repository(host: &Host, query: &Query) -> Result<Reply, Error> {
-    let repository = host.repository.as_ref().ok_or_else(|| {
+async fn list_repository(endpoint: &Endpoint, query: &Query) -> Result<Reply, Error> {
+    let repository = endpoint.repository.as_ref().ok_or_else(|| {
         Error::BadRequest("there is no repository to list: the platform loads the models".into())
     })?;
     let page = repository.list(query.after.as_deref(), query.limit).await?;
@@ -72,16 +72,19 @@ async fn list_repository(host: &Host, query: &Query) -> Result<Reply, Error> {
         .artifacts
         .last()
         .map(|artifact| artifact.name.to_string());
-    let items = page.artifacts.iter().map(|artifact| item(host, artifact));
+    let items = page
+        .artifacts
+        .iter()
+        .map(|artifact| item(endpoint, artifact));
     Ok(reply(items.collect(), last, page.more))
 }
 
-fn item(host: &Host, artifact: &Listed) -> RepositoryItem {
+fn item(endpoint: &Endpoint, artifact: &Listed) -> RepositoryItem {
     RepositoryItem {
         model_name: artifact.name.to_string(),
         size: artifact.size,
         last_modified: humantime::format_rfc3339_seconds(artifact.modified).to_string(),
-        loaded: host.models.is_ready(artifact.name.as_str()),
+        loaded: endpoint.models.is_ready(artifact.name.as_str()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is read when somebody asks for the metrics. A registry of its own each time, so that a model
 //! that is gone leaves no series behind.
 
+use crate::endpoint::CountsReading;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
@@ -8,6 +9,9 @@ use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
 /// Models with series of their own: those that were used last. A series for each of ten thousand
 /// models would be more than a Prometheus server wants.
 pub const MODEL_SERIES: usize = 500;
+
+/// What names a model.
+const MODEL_LABELS: &[&str] = &["endpoint", "model"];
 
 /// The host at one moment.
 #[derive(Debug, Default)]
@@ -32,17 +36,40 @@ pub struct Readings {
     pub disk_used: u64,
     /// Bytes of bodies and answers of requests in flight.
     pub buffered: u64,
+    /// Requests to models in flight.
+    pub requests: usize,
     /// How often guests went beyond each limit, by its name.
     pub breaches: Vec<(&'static str, u64)>,
     /// How requests came by their cells, by the outcome's name.
     pub leases: Vec<(&'static str, u64)>,
+    /// All endpoints.
+    pub endpoints: Vec<EndpointReading>,
     /// The most recently used models, at most [`MODEL_SERIES`].
     pub models: Vec<ModelReading>,
+}
+
+/// An endpoint at one moment.
+#[derive(Debug)]
+pub struct EndpointReading {
+    /// Its name.
+    pub name: String,
+    /// Requests to its models, by how they ended.
+    pub counts: CountsReading,
+    /// Requests to its models in flight.
+    pub requests: usize,
+    /// Its models that are loaded.
+    pub loaded_models: usize,
+    /// Bytes of its part of the memory budget.
+    pub memory_budget: u64,
+    /// Bytes that its models hold of that.
+    pub memory_used: u64,
 }
 
 /// A model at one moment.
 #[derive(Debug)]
 pub struct ModelReading {
+    /// Its endpoint's name.
+    pub endpoint: String,
     /// Its name.
     pub name: String,
     /// Requests since it was loaded.
@@ -63,6 +90,7 @@ impl Readings {
         let registry = Registry::new();
         self.gauges(&registry)?;
         self.labelled(&registry)?;
+        self.of_endpoints(&registry)?;
         self.model_counters(&registry)?;
         self.model_gauges(&registry)?;
         Ok(registry.gather())
@@ -126,6 +154,11 @@ impl Readings {
                 "Bodies and answers of requests in flight.",
                 self.buffered,
             ),
+            (
+                "requests_in_flight",
+                "Requests to models that are running or waiting.",
+                self.requests as u64,
+            ),
         ] {
             let gauge = IntGauge::with_opts(Opts::new(format!("modelcell_{name}"), help))?;
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -159,6 +192,66 @@ impl Readings {
         Ok(())
     }
 
+    fn of_endpoints(&self, registry: &Registry) -> Result<()> {
+        type Value = fn(&EndpointReading) -> u64;
+        let counters: [(&str, &str, Value); 3] = [
+            (
+                "invocations_total",
+                "Requests to the endpoint's models.",
+                |e| e.counts.invocations,
+            ),
+            (
+                "invocation_4xx_errors_total",
+                "Those of them that were answered with a status from 400 to 499.",
+                |e| e.counts.errors_4xx,
+            ),
+            (
+                "invocation_5xx_errors_total",
+                "Those of them that were answered with a status of 500 or more.",
+                |e| e.counts.errors_5xx,
+            ),
+        ];
+        for (name, help, value) in counters {
+            let counter = IntCounterVec::new(endpoint_opts(name, help), &["endpoint"])?;
+            for endpoint in &self.endpoints {
+                let counter = counter.with_label_values(&[&endpoint.name]);
+                counter.inc_by(value(endpoint));
+            }
+            register(registry, counter)?;
+        }
+        let gauges: [(&str, &str, Value); 4] = [
+            (
+                "requests_in_flight",
+                "Requests that are running or waiting.",
+                |e| e.requests as u64,
+            ),
+            (
+                "loaded_model_count",
+                "The endpoint's models that are loaded.",
+                |e| e.loaded_models as u64,
+            ),
+            (
+                "memory_budget_bytes",
+                "The endpoint's part of the memory budget.",
+                |e| e.memory_budget,
+            ),
+            (
+                "memory_used_bytes",
+                "What the endpoint's models hold of it.",
+                |e| e.memory_used,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = IntGaugeVec::new(endpoint_opts(name, help), &["endpoint"])?;
+            for endpoint in &self.endpoints {
+                let value = i64::try_from(value(endpoint)).unwrap_or(i64::MAX);
+                gauge.with_label_values(&[&endpoint.name]).set(value);
+            }
+            register(registry, gauge)?;
+        }
+        Ok(())
+    }
+
     fn model_counters(&self, registry: &Registry) -> Result<()> {
         type Value = fn(&ModelReading) -> u64;
         let counters: [(&str, &str, Value); 2] = [
@@ -170,10 +263,10 @@ impl Readings {
             }),
         ];
         for (name, help, value) in counters {
-            let counter = IntCounterVec::new(model_opts(name, help), &["model"])?;
+            let counter = IntCounterVec::new(model_opts(name, help), MODEL_LABELS)?;
             for model in &self.models {
                 counter
-                    .with_label_values(&[&model.name])
+                    .with_label_values(&[&model.endpoint, &model.name])
                     .inc_by(value(model));
             }
             register(registry, counter)?;
@@ -197,15 +290,21 @@ impl Readings {
             ("cells", "The model's cells.", |m| m.cells as u64),
         ];
         for (name, help, value) in gauges {
-            let gauge = IntGaugeVec::new(model_opts(name, help), &["model"])?;
+            let gauge = IntGaugeVec::new(model_opts(name, help), MODEL_LABELS)?;
             for model in &self.models {
                 let value = i64::try_from(value(model)).unwrap_or(i64::MAX);
-                gauge.with_label_values(&[&model.name]).set(value);
+                gauge
+                    .with_label_values(&[&model.endpoint, &model.name])
+                    .set(value);
             }
             register(registry, gauge)?;
         }
         Ok(())
     }
+}
+
+fn endpoint_opts(name: &str, help: &str) -> Opts {
+    Opts::new(format!("modelcell_endpoint_{name}"), help)
 }
 
 fn model_opts(name: &str, help: &str) -> Opts {

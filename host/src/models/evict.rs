@@ -4,7 +4,7 @@
 //! In SageMaker's multi-model mode no model goes, because the platform would not know; idle cells do.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::Models;
@@ -63,30 +63,57 @@ impl Evict for Models {
     }
 }
 
+/// The models of all endpoints, whose files are on one disk.
+#[derive(Default)]
+pub struct Neighbours(Mutex<Vec<Weak<Models>>>);
+
+impl Neighbours {
+    pub(super) fn add(&self, models: Weak<Models>) {
+        self.lock().push(models);
+    }
+
+    /// Those of all endpoints, `first` first.
+    fn beginning_with(&self, first: &Models) -> Vec<Arc<Models>> {
+        let mut all: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
+        all.sort_by_key(|models| !std::ptr::eq(&**models, first));
+        all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Models>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Models {
-    /// Lets a model go for `full`, if all that may go would be enough. Returns whether to try again.
+    /// Lets a model go for `full`, if all that may go would be enough: one of this endpoint, or else
+    /// one of another. Returns whether to try again.
     pub(super) async fn make_room_on_disk(&self, full: DiskFull) -> bool {
         let DiskFull::Budget { needs, limit, held } = full else {
             return false;
         };
-        let evictable: u64 = {
-            let table = self.lock();
-            table
-                .evictable()
-                .map(|model| model.loaded().disk_bytes())
-                .sum()
-        };
+        let all = self.neighbours.beginning_with(self);
+        let evictable: u64 = all.iter().map(|models| models.evictable_on_disk()).sum();
         if !self.evicts || held.saturating_sub(evictable).saturating_add(needs) > limit {
             return false;
         }
-        let Some(model) = self.take_victim(|model| model.loaded().disk_bytes() > 0) else {
+        let on_disk = |model: &Arc<Model>| model.loaded().disk_bytes() > 0;
+        let mut found = all
+            .iter()
+            .filter_map(|models| Some((models, models.take_victim(on_disk)?)));
+        let Some((models, model)) = found.next() else {
             return false;
         };
         let mut ended = model.loaded().ended();
-        self.free(model);
+        models.free(model);
         // Nothing is ever sent: this returns when the files are gone.
         let _ = ended.changed().await;
         true
+    }
+
+    fn evictable_on_disk(&self) -> u64 {
+        let table = self.lock();
+        let files = table.evictable().map(|model| model.loaded().disk_bytes());
+        files.sum()
     }
 
     /// Takes the model that goes next out of the table.
@@ -104,7 +131,7 @@ impl Models {
         let begin = Instant::now();
         self.metrics.evictions.inc();
         tracing::info!(
-            model = &*model.name,
+            model = &*self.label(&model.name),
             bytes = model.loaded().cells.usage().bytes,
             "evicted to make room"
         );

@@ -82,7 +82,7 @@ impl Models {
             let load = {
                 let (models, name, progress) = (models.clone(), name.clone(), progress.clone());
                 // A task of its own, so that even a panic ends as a failed load.
-                let threads = models.loader.threads().clone();
+                let threads = models.loader.tools().threads().clone();
                 threads.spawn(async move { models.load(&name, source, &progress).await })
             };
             let result = match load.await {
@@ -94,7 +94,7 @@ impl Models {
                 Ok(Err(error)) => Err(Arc::new(error)),
                 Err(error) => {
                     // A panic's text is for the log alone.
-                    tracing::error!(model = &*name, %error, "the load was ended");
+                    tracing::error!(model = &*models.label(&name), %error, "the load was ended");
                     let text = "the host failed while it loaded the model";
                     Err(Arc::new(LoadError::Internal(text.into())))
                 }
@@ -116,7 +116,7 @@ impl Models {
             Err(error) => {
                 // An artifact's own text is in some errors, and must not forge log lines.
                 let text = printable(&error.to_string());
-                tracing::error!(model = &*name, error = text, "load failed");
+                tracing::error!(model = &*self.label(&name), error = text, "load failed");
                 self.metrics.load_failures.inc();
                 self.failures.remember(&name, version, error, Clock::now());
                 self.lock().remove(&name);
@@ -134,8 +134,9 @@ impl Models {
     ) -> Result<Loaded, LoadError> {
         let give_up = Instant::now() + ROOM_WAIT;
         let mut pause = ROOM_PAUSE;
+        let label = self.label(name);
         loop {
-            let result = self.loader.load(name, source.clone(), progress).await;
+            let result = self.loader.load(&label, source.clone(), progress).await;
             match &result {
                 Err(LoadError::NoRoom(NoRoom::InUse { .. })) if Instant::now() < give_up => {
                     progress.enter(Stage::Waiting);

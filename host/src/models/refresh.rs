@@ -277,7 +277,7 @@ impl Models {
     /// Runs [`Models::replace`] where loads run.
     fn begin_replace(self: &Arc<Self>, old: Old, turn: Turn, one: Option<OwnedSemaphorePermit>) {
         let models = self.clone();
-        self.loader.threads().spawn(async move {
+        self.loader.tools().threads().spawn(async move {
             let _one = one;
             models.replace(&old, turn).await;
         });
