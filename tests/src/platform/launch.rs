@@ -7,6 +7,7 @@
 use std::env;
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -85,7 +86,7 @@ impl Launch {
         };
         let cache = source().join(cache);
         fs::create_dir_all(&cache).unwrap();
-        let port = free_port();
+        let port = free_port(20_000..25_000);
         let mut launch = Self {
             image,
             port,
@@ -108,6 +109,15 @@ impl Launch {
         self.env.retain(|(old, _)| old != name);
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Has it listen on a port of the safe range and not on the one that the platform names first.
+    #[must_use]
+    pub fn bind_in_safe_range(mut self) -> Self {
+        let (first, last) = SAFE_PORTS;
+        self.port = free_port(first..last + 1);
+        let bind = format!("127.0.0.1:{}", self.port);
+        self.env("MODELCELL_BIND", &bind)
     }
 
     /// Takes another cache directory than the one that tests share.
@@ -214,18 +224,19 @@ impl Launch {
     }
 }
 
-/// A port that is free now. None of those that the kernel gives to clients, or one of them could have
-/// it before the server does.
-fn free_port() -> u16 {
+/// A port that is free now. The range must have none of those that the kernel gives to clients, or one of
+/// them could have it before the server does.
+fn free_port(range: Range<u16>) -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Other test processes look for one as well.
-    let first = (std::process::id() * 16 % 4_000) as u16;
-    for _ in 0..1_000 {
-        let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 20_000 + next % 5_000;
+    let start = (std::process::id() * 16 % 4_000) as u16;
+    let length = range.end - range.start;
+    for _ in 0..length {
+        let next = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = range.start + next % length;
         if TcpListener::bind(("0.0.0.0", port)).is_ok() {
             return port;
         }
     }
-    panic!("no port is free");
+    panic!("no port of {range:?} is free");
 }

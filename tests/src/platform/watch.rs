@@ -66,7 +66,7 @@ impl Drop for Watch {
     }
 }
 
-/// Asks once a second until it is over; stops at the first bad answer.
+/// Asks once a second until it is over, at least once; stops at the first bad answer.
 fn ask_until(over: &AtomicBool, url: &str) -> Result<Duration, String> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -74,11 +74,13 @@ fn ask_until(over: &AtomicBool, url: &str) -> Result<Duration, String> {
         .build();
     let agent = Agent::from(config);
     let mut slowest = Duration::ZERO;
-    while !over.load(Ordering::Relaxed) {
+    loop {
         slowest = slowest.max(ask(&agent, url)?);
+        if over.load(Ordering::Relaxed) {
+            return Ok(slowest);
+        }
         park_timeout(EVERY);
     }
-    Ok(slowest)
 }
 
 /// One question: how long the answer took.

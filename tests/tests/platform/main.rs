@@ -13,6 +13,8 @@
 
 mod contract;
 mod cycles;
+mod driver;
+mod mirrored;
 mod room;
 mod settings;
 mod stop;

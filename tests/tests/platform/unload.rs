@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use modelcell_tests::artifact::{misbehave, misbehave_reused};
+use modelcell_tests::artifact::{misbehave, misbehave_at_load, misbehave_reused};
 use modelcell_tests::eventually;
 use modelcell_tests::kernel::resident;
 use modelcell_tests::manage::metric;
@@ -75,6 +75,19 @@ fn what_a_model_held_is_the_kernels_again_when_the_answer_comes() {
         let after = resident(platform.pid());
         let more = after.saturating_sub(before) / MIB;
         assert!(more <= 16, "{more} MiB are not given back");
+    }
+}
+
+/// The code for a snapshot is compiled in the background, which must not hold what is unloaded.
+#[test]
+fn what_a_model_held_is_free_also_if_its_code_is_still_compiled() {
+    let cache = tempfile::tempdir().unwrap();
+    let platform = Platform::start(Launch::new().cache(cache.path()));
+    platform.store("m.tar.gz", &misbehave_at_load("hold 20"));
+    for _ in 0..5 {
+        platform.ask("m.tar.gz", "").ok();
+        platform.retire("m.tar.gz");
+        assert_eq!(metric(&platform, "modelcell_memory_used_bytes"), 0.0);
     }
 }
 
