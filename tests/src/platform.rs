@@ -17,7 +17,7 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::Reply;
@@ -48,7 +48,14 @@ struct Table {
 #[derive(Default)]
 struct Loaded {
     last_use: u64,
-    requests: usize,
+    /// Each request has another one.
+    requests: Arc<()>,
+}
+
+impl Loaded {
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.requests) == 1
+    }
 }
 
 impl Platform {
@@ -87,18 +94,14 @@ impl Platform {
     ///
     /// If the container does not answer, or has other models than it should have.
     pub fn ask(&self, target: &str, body: &str) -> Reply {
-        if let Err(reply) = self.take(target) {
-            return reply;
-        }
-        // Given back when it is dropped, also by a panic.
-        let _taken = Taken {
-            platform: self,
-            target,
+        let _taken = match self.take(target) {
+            Ok(taken) => taken,
+            Err(reply) => return *reply,
         };
         self.container.invoke(&hash(target), target, body)
     }
 
-    /// Unloads a model and deletes its files.
+    /// Unloads a model, also one that is in use, and deletes its files.
     ///
     /// # Panics
     ///
@@ -134,8 +137,9 @@ impl Platform {
         &mut self.container
     }
 
-    /// Has a model loaded and not unloaded until it is given back; the LOAD's answer if that fails.
-    fn take(&self, target: &str) -> Result<(), Reply> {
+    /// Has a model loaded, and not unloaded for others until it is given back; the LOAD's answer if that
+    /// fails.
+    fn take(&self, target: &str) -> Result<Taken<'_>, Box<Reply>> {
         let mut table = self.lock();
         while !table.models.contains_key(target) {
             let reply = self.bring(target);
@@ -151,7 +155,7 @@ impl Platform {
                 _ => {
                     self.disk.remove(target);
                     self.check(&table);
-                    return Err(reply);
+                    return Err(reply.into());
                 }
             }
         }
@@ -159,8 +163,10 @@ impl Platform {
         let use_number = table.uses;
         let model = table.models.get_mut(target).unwrap();
         model.last_use = use_number;
-        model.requests += 1;
-        Ok(())
+        Ok(Taken {
+            request: Some(model.requests.clone()),
+            platform: self,
+        })
     }
 
     fn bring(&self, target: &str) -> Reply {
@@ -170,7 +176,7 @@ impl Platform {
 
     /// Unloads the least recently used model, or waits until one can be.
     fn make_room<'a>(&self, mut table: MutexGuard<'a, Table>) -> MutexGuard<'a, Table> {
-        let unused = table.models.iter().filter(|(_, model)| model.requests == 0);
+        let unused = table.models.iter().filter(|(_, model)| model.is_idle());
         let oldest = unused.min_by_key(|(_, model)| model.last_use);
         match oldest.map(|(target, _)| target.clone()) {
             Some(target) => {
@@ -215,18 +221,15 @@ impl Deref for Platform {
 
 /// A request that keeps its model from being unloaded.
 struct Taken<'a> {
+    request: Option<Arc<()>>,
     platform: &'a Platform,
-    target: &'a str,
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        // Not if the lock is poisoned: the test has failed already.
-        if let Ok(mut table) = self.platform.table.lock()
-            && let Some(model) = table.models.get_mut(self.target)
-        {
-            model.requests -= 1;
-        }
+        // Between two looks of whoever waits; after a panic nobody does.
+        let _table = self.platform.table.lock();
+        self.request.take();
         self.platform.idle.notify_all();
     }
 }

@@ -69,7 +69,7 @@ impl Urls {
 /// Loads, asks and unloads a model, under a name that there was none of before.
 fn cycle(platform: &Platform, urls: &Urls, number: usize) {
     let (name, target) = (format!("{number:032x}"), format!("m{number}.tar.gz"));
-    if number % 20 == 0 {
+    if number.is_multiple_of(20) {
         let reply = platform.load(&name, &urls.damaged, &target);
         reply.error(400, "InvalidModelException", &[]);
         assert_eq!(platform.unload(&name, &target).status, 404);
