@@ -76,6 +76,7 @@ impl Launch {
     /// If there is no place for models.
     pub fn new() -> Self {
         let image = env::var("MODELCELL_IMAGE").ok();
+        let image = image.filter(|name| !name.is_empty());
         let models = TempDir::new().unwrap();
         // A container's user may be another one.
         fs::set_permissions(models.path(), fs::Permissions::from_mode(0o755)).unwrap();
