@@ -22,6 +22,10 @@ MODELCELL_MOTO=$(scripts/moto.sh)
 export MODELCELL_MOTO
 step "tests"
 cargo test --workspace --locked 2>&1 </dev/null | tee "$log"
+if [[ -n ${MODELCELL_IMAGE:-} ]]; then
+    step "the platform's tests around the program alone"
+    MODELCELL_IMAGE= cargo test --workspace --locked --test platform 2>&1 </dev/null | tee -a "$log"
+fi
 
 step "summary"
 awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }

@@ -29,3 +29,14 @@ pub fn files_in(dir: &Path, ending: &str) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// How many files and directories are in a directory, all the way down.
+pub fn entries_in(dir: &Path) -> u64 {
+    // What goes meanwhile is not counted.
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let numbers = entries.map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => 1 + entries_in(&entry.path()),
+        _ => 1,
+    });
+    numbers.sum()
+}

@@ -1,4 +1,4 @@
-//! What the kernel says of a process's memory and threads.
+//! What the kernel says of a process's memory, threads, files and ports.
 
 use std::fs;
 
@@ -82,4 +82,76 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     let mut fields = after.split(' ');
     let state = fields.next()?.chars().next()?;
     Some((state, fields.next()?.parse().ok()?))
+}
+
+/// How many files, sockets and the like a process has open.
+///
+/// # Panics
+///
+/// If there is no such process, or it is somebody else's.
+pub fn open_files(pid: u32) -> u64 {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    files.count() as u64
+}
+
+/// What a process can be reached at from outside: its protocols and ports.
+///
+/// # Panics
+///
+/// If there is no such process, or it is somebody else's.
+pub fn listening(pid: u32) -> Vec<(&'static str, u16)> {
+    let own = sockets(pid);
+    let protocols = ["tcp", "tcp6", "udp", "udp6"].into_iter();
+    let all = protocols.flat_map(|protocol| {
+        let open = waiting(pid, protocol).into_iter();
+        open.map(move |(port, inode)| (protocol, port, inode))
+    });
+    all.filter(|(_, _, inode)| own.contains(inode))
+        .map(|(protocol, port, _)| (protocol, port))
+        .collect()
+}
+
+/// The process that listens on a port of this machine, if there is one that may be looked at.
+pub fn listener(port: u16) -> Option<u32> {
+    let mut waiting = ["tcp", "tcp6"]
+        .into_iter()
+        .flat_map(|protocol| waiting(std::process::id(), protocol));
+    let (_, inode) = waiting.find(|(of, _)| *of == port)?;
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    all.find(|pid| sockets(*pid).contains(&inode))
+}
+
+/// The inodes of a process's sockets.
+fn sockets(pid: u32) -> Vec<u64> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten();
+    let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    links
+        .filter_map(|link| {
+            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+            inode.parse().ok()
+        })
+        .collect()
+}
+
+/// Ports and inodes of the sockets where a process lives that wait for whoever comes.
+fn waiting(pid: u32, protocol: &str) -> Vec<(u16, u64)> {
+    // LISTEN, and UDP's state of a socket without a peer.
+    let state = if protocol.starts_with("tcp") {
+        "0A"
+    } else {
+        "07"
+    };
+    let table = fs::read_to_string(format!("/proc/{pid}/net/{protocol}")).unwrap_or_default();
+    table
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let (_, port) = fields.get(1)?.rsplit_once(':')?;
+            let inode = fields.get(9)?.parse().ok()?;
+            (fields.get(3) == Some(&state)).then_some((u16::from_str_radix(port, 16).ok()?, inode))
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@
 //! - [`component`]: components written by hand
 //! - [`bystander`]: a good model that is asked all the time while others misbehave
 //! - [`manage`]: the model-management API
+//! - [`platform`]: what SageMaker does around a container
 //! - [`command`]: the binary's other commands
 //! - [`Store`]: a repository of any kind: a directory, or a bucket of one of two S3 servers ([`s3`])
 //! - [`proxy`]: what goes wrong between the server and its bucket
@@ -30,6 +31,8 @@ mod http;
 pub mod kernel;
 mod log;
 pub mod manage;
+pub mod platform;
+mod process;
 pub mod proxy;
 pub mod raw;
 pub mod s3;
@@ -38,7 +41,7 @@ mod store;
 pub mod version;
 mod wait;
 
-pub use files::{bytes_in, files_in};
+pub use files::{bytes_in, entries_in, files_in};
 pub use http::{Call, Client, Reply, TARGET_MODEL};
 pub use log::Log;
 pub use server::{Server, Setup};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::artifact::{guest_file, misbehave};
-use crate::{Reply, Server, Setup, eventually};
+use crate::{Client, Reply, Server, Setup, eventually};
 
 /// What the platform does before it loads a model: the artifact, unpacked to NAME/model.
 ///
@@ -38,7 +38,7 @@ pub fn one_model() -> Server {
 ///
 /// If there is no answer.
 #[track_caller]
-pub fn load(server: &Server, name: &str, url: &str) -> Reply {
+pub fn load(server: &Client, name: &str, url: &str) -> Reply {
     server.load(&json!({"model_name": name, "url": url}))
 }
 
@@ -47,7 +47,7 @@ pub fn load(server: &Server, name: &str, url: &str) -> Reply {
 /// # Panics
 ///
 /// If there is no answer.
-pub fn invoke(server: &Server, name: &str, body: &str) -> Reply {
+pub fn invoke(server: &Client, name: &str, body: &str) -> Reply {
     let path = format!("/models/{name}/invoke");
     server.call("POST", &path).body(body).send()
 }
@@ -70,7 +70,7 @@ pub fn names(list: &Value) -> Vec<&str> {
 /// # Panics
 ///
 /// If there is no answer.
-pub fn loaded(server: &Server) -> Vec<String> {
+pub fn loaded(server: &Client) -> Vec<String> {
     let list = server.get("/models").json();
     names(&list).into_iter().map(str::to_owned).collect()
 }
@@ -80,7 +80,7 @@ pub fn loaded(server: &Server) -> Vec<String> {
 /// # Panics
 ///
 /// If there is no metric of this name and labels.
-pub fn metric(server: &Server, name: &str) -> f64 {
+pub fn metric(server: &Client, name: &str) -> f64 {
     let text = server.get("/metrics").ok();
     let line = text
         .lines()
@@ -95,7 +95,7 @@ pub fn metric(server: &Server, name: &str) -> f64 {
 /// # Panics
 ///
 /// If that does not happen.
-pub fn until_busy(server: &Server, model: &str) {
+pub fn until_busy(server: &Client, model: &str) {
     eventually("the request runs", || {
         server.get(&format!("/models/{model}")).json()["idleCells"] == 0
     });
@@ -106,7 +106,7 @@ pub fn until_busy(server: &Server, model: &str) {
 /// # Panics
 ///
 /// If that does not happen.
-pub fn until_frozen(server: &Server, model: &str) {
+pub fn until_frozen(server: &Client, model: &str) {
     eventually("there is a snapshot", || {
         server.get(&format!("/models/{model}")).json()["snapshot"] == true
     });

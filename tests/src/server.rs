@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::command::{modelcell, shared_cache};
 use crate::http::Client;
 use crate::log::Log;
-use crate::wait::eventually;
+use crate::process::Process;
 
 /// How to start a server.
 pub struct Setup {
@@ -153,17 +153,6 @@ pub struct Server {
     repository: TempDir,
 }
 
-/// A process that does not outlive its test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
@@ -197,7 +186,7 @@ impl Server {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        kill_process(Pid::from_child(&self.process.0), Signal::TERM).unwrap();
+        self.process.terminate();
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
@@ -208,12 +197,7 @@ impl Server {
 
     /// How the process ended; waits for it.
     pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        eventually("the server has ended", || {
-            status = self.process.0.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        self.process.wait()
     }
 }
 

@@ -260,11 +260,10 @@ impl CellMaker {
                 let thawing = Thawing {
                     registry: self.registry.clone(),
                     component,
-                    snapshot,
-                    account,
+                    rewrite: Rewrite::Freeze(snapshot.globals.clone()),
                     strict: plan.strict,
                 };
-                thawing.begin(&pool).await?;
+                thawing.begin(snapshot, account, &pool).await?;
             }
         }
         Ok((pool, description))
@@ -284,31 +283,36 @@ impl CellMaker {
     }
 }
 
-/// A snapshot on its way to the code for it.
+/// How to come by the code for a snapshot. It does not hold the snapshot, which must be gone as soon as
+/// the model is.
 struct Thawing {
     registry: Arc<CodeRegistry>,
     component: Component,
-    snapshot: Snapshot,
-    account: Arc<Account>,
+    rewrite: Rewrite,
     /// No cell may be reused, not even without a snapshot.
     strict: bool,
 }
 
 impl Thawing {
     /// Has `pool` start from the snapshot: now, or when its code is compiled.
-    async fn begin(self, pool: &Arc<CellPool>) -> Result<(), LoadError> {
-        let rewrite = self.rewrite();
+    async fn begin(
+        self,
+        snapshot: Snapshot,
+        account: Arc<Account>,
+        pool: &Arc<CellPool>,
+    ) -> Result<(), LoadError> {
         match self
             .registry
-            .get_compiled(&self.component, &rewrite)
+            .get_compiled(&self.component, &self.rewrite)
             .await?
         {
             Some((code, _)) => {
-                let frozen = self.frozen(code);
+                let frozen = Frozen::new(code, snapshot, account);
                 frozen.warm_up().map_err(model_fn_error)?;
                 pool.start_from(frozen);
             }
             None => {
+                pool.await_code(snapshot);
                 tokio::spawn(self.compile(Arc::downgrade(pool)));
             }
         }
@@ -319,13 +323,13 @@ impl Thawing {
         let mut pause = FIRST_PAUSE;
         loop {
             let result = tokio::select! {
-                result = self.registry.get(&self.component, self.rewrite()) => result,
+                result = self.registry.get(&self.component, self.rewrite.clone()) => result,
                 // Which ends the compiler, if nobody else waits for it.
                 () = gone(&pool) => return,
             };
             let Some(pool) = pool.upgrade() else { return };
             match result {
-                Ok((code, _)) => return pool.start_from(self.frozen(code)),
+                Ok((code, _)) => return pool.start_with(code),
                 Err(error) if may_pass(&error) => {
                     tracing::debug!(%error, "a snapshot waits for its code");
                 }
@@ -338,14 +342,6 @@ impl Thawing {
             sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
-    }
-
-    fn rewrite(&self) -> Rewrite {
-        Rewrite::Freeze(self.snapshot.globals.clone())
-    }
-
-    fn frozen(self, code: Arc<CellCode>) -> Frozen {
-        Frozen::new(code, self.snapshot, self.account)
     }
 }
 

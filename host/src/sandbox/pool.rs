@@ -22,7 +22,7 @@ use super::cell::{Cell, CellSpec};
 use super::fault::{CellError, HookFault};
 use super::lease::{Lease, closing};
 use super::places::{ModelId, Place};
-use super::snapshot::Frozen;
+use super::snapshot::{Frozen, Snapshot};
 use super::{CellCode, Isolation, Outcome, Sandbox, lanes};
 use crate::budget::NoRoom;
 use crate::hooks::Hook;
@@ -41,6 +41,8 @@ pub struct CellPool {
     spec: CellSpec,
     model: ModelId,
     source: RwLock<Source>,
+    /// What cells will start from when there is code for it. Here, so that it goes with the pool.
+    awaiting: Mutex<Option<Snapshot>>,
     /// Cells in which `model_fn` ran.
     idle: Mutex<Vec<Cell>>,
     /// Cells that are lent out.
@@ -138,6 +140,7 @@ impl CellPool {
             sandbox,
             spec,
             source: RwLock::new(source),
+            awaiting: Mutex::default(),
             cell_bytes,
             idle: Mutex::new(first.into_iter().collect()),
             leased: AtomicUsize::new(0),
@@ -154,9 +157,23 @@ impl CellPool {
         drop(started);
     }
 
+    /// Keeps a snapshot until there is code for it ([`Self::start_with`]).
+    pub fn await_code(&self, snapshot: Snapshot) {
+        *self.awaiting() = Some(snapshot);
+    }
+
+    /// From now on, cells start from the snapshot that waits for this code.
+    pub fn start_with(&self, code: Arc<CellCode>) {
+        let snapshot = self.awaiting().take();
+        if let Some(snapshot) = snapshot {
+            self.start_from(Frozen::new(code, snapshot, self.spec.account.clone()));
+        }
+    }
+
     /// There will be no snapshot for cells to start from, for `reason`. So they are reused, or, if that
     /// is not allowed (`strict`), `model_fn` runs for each request.
     pub fn without_snapshot(&self, reason: &str, strict: bool) {
+        self.awaiting().take();
         let (Source::Once(code, _) | Source::Reused(code, _)) = self.source() else {
             return;
         };
@@ -396,6 +413,10 @@ impl CellPool {
     fn set_source(&self, source: Source) {
         let mut current = self.source.write().unwrap_or_else(PoisonError::into_inner);
         *current = source;
+    }
+
+    fn awaiting(&self) -> MutexGuard<'_, Option<Snapshot>> {
+        self.awaiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Cell>> {

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Size of the host's pages, in bytes, on the machines that Modelcell runs on: what is mapped is a
@@ -25,6 +26,9 @@ const EXTENTS: usize = 16;
 
 /// Zeros between two extents that are rather taken into the file than mapped apart, in bytes.
 const FIRST_GAP: usize = 8 * 1024;
+
+/// How often sealing is tried.
+const SEAL_TRIES: usize = 8;
 
 /// A part of a memory, in bytes from its beginning; multiples of [`PAGE`].
 pub type Extent = Range<usize>;
@@ -88,9 +92,7 @@ impl Image {
         let file = File::from(file);
         file.set_len(held as u64)?;
         fill(&file)?;
-        // From here on nobody can change what cells start from, or make it end too early.
-        let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-        fcntl_add_seals(&file, seals)?;
+        seal(&file)?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let mapped = unsafe {
             mmap(
@@ -209,6 +211,21 @@ fn merged(extents: Vec<Extent>, gap: usize) -> Vec<Extent> {
         }
     }
     merged
+}
+
+/// From here on nobody can change what cells start from, or make it end too early.
+///
+/// The kernel refuses while it has one of the file's pages in hand elsewhere, such as in a list of
+/// another processor. It waits for that itself, but on a busy machine not always long enough.
+fn seal(file: &File) -> io::Result<()> {
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    for _ in 1..SEAL_TRIES {
+        match fcntl_add_seals(file, seals) {
+            Err(Errno::BUSY) => {}
+            sealed => return Ok(sealed?),
+        }
+    }
+    Ok(fcntl_add_seals(file, seals)?)
 }
 
 #[cfg(test)]
