@@ -6,6 +6,7 @@ mod invoke;
 mod local;
 mod new;
 mod package;
+mod ping;
 mod serve;
 
 use std::ffi::OsString;
@@ -48,6 +49,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
+    Ping(ping::Ping),
     New(new::New),
     Package(package::Package),
     Inspect(inspect::Inspect),
@@ -85,6 +87,7 @@ impl Cli {
         let _log = telemetry::start(self.log, self.log_format);
         match self.command {
             Command::Serve(serve) => serve.run(),
+            Command::Ping(ping) => ping.run(),
             Command::New(new) => new.run(),
             Command::Package(package) => package.run(),
             Command::Inspect(inspect) => inspect.run(),

@@ -126,6 +126,15 @@ impl Error {
         again.contains(&status).then_some(Duration::from_secs(1))
     }
 
+    /// Whether other models hold the memory that a cell needs.
+    pub fn is_full(&self) -> bool {
+        let fault = match self {
+            Self::Hook(error) => &error.fault,
+            _ => return false,
+        };
+        matches!(fault, HookFault::NoRoom(NoRoom::Full { .. }))
+    }
+
     /// The error of a request of `model` that got no cell.
     pub fn from_lease(model: &str, error: LeaseError, limit: Duration) -> Self {
         match error {

@@ -1,11 +1,12 @@
 //! The story of an invocation: resolve the target model, lease a cell, run the hooks, reply.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::budget::Account;
 use crate::endpoint::Endpoint;
@@ -14,11 +15,16 @@ use crate::headers::{self, CUSTOM_ATTRIBUTES, INFERENCE_ID, TARGET_MODEL, TARGET
 use crate::hooks::Request;
 use crate::host::Host;
 use crate::load::Source;
-use crate::models::Model;
+use crate::models::{Model, Models};
 use crate::repository::{ModelName, RepositoryError};
 use crate::response::{self, Reply};
 use crate::sandbox::Invocation;
 use crate::server::RequestBody;
+
+/// How long a request waits for loads to give memory back, and its pauses.
+const LOADS_WAIT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Which model a request is for.
 pub enum Target {
@@ -89,7 +95,10 @@ async fn serve(
     // Named in the query, or not at all: the model still learns by which name it was found.
     let name = || model.name.to_string();
     request.target_model.get_or_insert_with(name);
-    let result = run(&model, request, end).await;
+    let result = match host.settings.multi_model {
+        true => run_beside_loads(&endpoint.models, &model, request, end).await,
+        false => run(&model, request, end).await,
+    };
     match &result {
         Ok(invocation) => {
             let times = &invocation.times;
@@ -105,6 +114,32 @@ async fn serve(
         Err(_) => model.stats.failed(),
     }
     result
+}
+
+/// In SageMaker's multi-model mode a load that finds no room takes all there is before it fails, and
+/// no other model goes for it. A request beside it that needs memory just then only has to wait.
+async fn run_beside_loads(
+    models: &Models,
+    model: &Model,
+    request: Request,
+    end: Instant,
+) -> Result<Invocation, Error> {
+    let give_up = end.min(Instant::now() + LOADS_WAIT);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let beside_load = models.is_loading();
+        match run(model, request.clone(), end).await {
+            Err(error)
+                if error.is_full()
+                    && (beside_load || models.is_loading())
+                    && Instant::now() + pause < give_up =>
+            {
+                sleep(pause).await;
+                pause = (2 * pause).min(LAST_PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 async fn run(model: &Model, request: Request, end: Instant) -> Result<Invocation, Error> {

@@ -20,11 +20,13 @@ use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::headers;
 use crate::host::Host;
 use crate::load::{LoadError, Source};
 use crate::models::ModelsError;
 use crate::repository::{ModelName, Repository, RepositoryError, without_ending};
 use crate::response::{self, Reply};
+use crate::sandbox::printable;
 pub use describe::describe;
 pub use endpoints::endpoints;
 pub use list::list;
@@ -107,7 +109,7 @@ struct StatusBody {
 pub async fn load(
     host: &Host,
     endpoint: &Endpoint,
-    headers: &HeaderMap,
+    sent: &HeaderMap,
     query: Option<&str>,
     body: &[u8],
 ) -> Result<Reply, Error> {
@@ -115,7 +117,12 @@ pub async fn load(
         name,
         url,
         synchronous,
-    } = LoadRequest::parse(headers, query, body)?;
+    } = LoadRequest::parse(sent, query, body)?;
+    if let Some(artifact) = headers::text(sent, &headers::TARGET_MODEL)? {
+        // The platform's names are hashes. Here is which artifact one stands for.
+        let artifact = printable(artifact);
+        tracing::info!(model = &*name, target_model = &*artifact, "to be loaded");
+    }
     let source = {
         let (url, roots) = (url.clone(), host.settings.model_roots.clone());
         let repository = endpoint.repository.clone();

@@ -127,6 +127,8 @@ pub struct Models {
     repository_failing: AtomicBool,
     /// Requests that wait for a model to be loaded.
     waiting: AtomicUsize,
+    /// Loads that go on, those of new versions included.
+    loading: AtomicUsize,
 }
 
 impl Models {
@@ -150,6 +152,7 @@ impl Models {
             pins: Mutex::new(policy.pins.into_iter().map(|name| (name, None)).collect()),
             repository_failing: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
+            loading: AtomicUsize::new(0),
         });
         let weak = Arc::downgrade(&models);
         models.budget.evict_by(weak.clone());
@@ -311,6 +314,11 @@ impl Models {
     pub fn look_at_all(&self, mut look: impl FnMut(&Model)) {
         let table = self.lock();
         table.ready().for_each(|(_, model, _)| look(model));
+    }
+
+    /// Whether a model is being loaded, which may hold memory that it gives back when it fails.
+    pub fn is_loading(&self) -> bool {
+        self.loading.load(Ordering::Relaxed) > 0
     }
 
     /// How many models are ready, how many are being loaded, and how many requests wait for those.

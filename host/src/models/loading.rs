@@ -132,6 +132,7 @@ impl Models {
         source: Source,
         progress: &Progress,
     ) -> Result<Loaded, LoadError> {
+        let _loading = Counted::begin(&self.loading);
         let give_up = Instant::now() + ROOM_WAIT;
         let mut pause = ROOM_PAUSE;
         let label = self.label(name);
@@ -164,7 +165,7 @@ impl Models {
         deadline: Instant,
     ) -> Result<Arc<Model>, ModelsError> {
         let begin = Clock::now();
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = Counted::begin(&self.waiting);
         let not_ready = || ModelsError::NotReady(name.to_owned());
         let result = timeout_at(deadline, loading.done.wait_for(Option::is_some))
             .await
@@ -203,17 +204,17 @@ pub(super) fn new_model(
     }
 }
 
-/// Counts a request as long as it waits.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a request as long as it waits, or a load as long as it goes on.
+struct Counted<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
+impl<'a> Counted<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -31,6 +31,9 @@ use crate::runtime_api::Echo;
 const EMPTY_BODY: u64 = 64 << 10;
 const EMPTY_BODY_TIME: Duration = Duration::from_secs(10);
 
+/// A request to load a model may have so many bytes, however small those to models must be.
+const LOAD_BODY: u64 = 64 << 10;
+
 /// From this size on, a body's digest takes so long that other requests must not wait for it: about a
 /// quarter of a millisecond.
 const LARGE_BODY: usize = 256 << 10;
@@ -157,7 +160,8 @@ impl Service {
             let limit = host.settings.max_requests;
             let _of_host = host.gate.enter().ok_or(Error::TooMany(limit))?;
             let _of_endpoint = endpoint.enter()?;
-            let body = self.read(&mut call, endpoint).await?;
+            let size = endpoint.settings.max_body;
+            let body = self.read(&mut call, endpoint, size).await?;
             invoke(host, endpoint, target, &call.head.headers, body).await
         };
         let result = result.await;
@@ -188,7 +192,8 @@ impl Service {
             .may_manage(host.endpoint_name(endpoint), model)?;
         let endpoint = host.endpoint(endpoint)?;
         if matches!(operation, Operation::Load) {
-            let body = self.read(&mut call, endpoint).await?;
+            let size = endpoint.settings.max_body.max(LOAD_BODY);
+            let body = self.read(&mut call, endpoint, size).await?;
             let Parts { headers, uri, .. } = &call.head;
             return manage::load(host, endpoint, headers, uri.query(), &body.bytes).await;
         }
@@ -204,10 +209,15 @@ impl Service {
         }
     }
 
-    /// The body, which proves who the caller is.
-    async fn read(&self, call: &mut Call<'_>, endpoint: &Endpoint) -> Result<RequestBody, Error> {
+    /// The body of at most `size` bytes, which proves who the caller is.
+    async fn read(
+        &self,
+        call: &mut Call<'_>,
+        endpoint: &Endpoint,
+        size: u64,
+    ) -> Result<RequestBody, Error> {
         let limits = Limits {
-            size: endpoint.settings.max_body,
+            size,
             time: endpoint.settings.limits.request_timeout,
             buffers: &self.host.buffers,
         };
