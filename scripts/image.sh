@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# image.sh IMAGE [MODELCELL]: builds deploy/Dockerfile with docker, podman or buildah. With MODELCELL, a
+# program with its folder of runtimes beside it, these go into the image and nothing is compiled.
+#
+# ENGINE forces an engine; RUST and BASE replace the images that the Dockerfile begins from.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/engine.sh
+. "$repo/scripts/engine.sh"
+
+image=${1:?"usage: image.sh IMAGE [MODELCELL]"}
+modelcell=${2:-}
+# shellcheck disable=SC2086 # one or several names
+find_engine ${ENGINE:-docker podman buildah} ||
+    die "no container engine answers: ${ENGINE:-docker, podman or buildah} is needed (Debian: apt-get install podman)"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$repo/Cargo.toml")
+revision=$(git -C "$repo" rev-parse HEAD 2>/dev/null || echo unknown)
+flags=(--file "$repo/deploy/Dockerfile" --tag "$image"
+    --build-arg "VERSION=$version" --build-arg "REVISION=$revision")
+for name in RUST BASE; do
+    [[ -z ${!name:-} ]] || flags+=(--build-arg "$name=${!name}")
+done
+if [[ ${engine[0]} == docker ]]; then
+    # What the Dockerfile needs, and older clients do not use by themselves.
+    export DOCKER_BUILDKIT=1
+else
+    # The other form of images has no health check. Nor does every machine let a build have control
+    # groups of its own.
+    flags+=(--format docker --isolation chroot --layers=false)
+fi
+
+context=$repo
+if [[ -n $modelcell ]]; then
+    "$repo/scripts/image-tree.sh" "$work/build/image" "$modelcell"
+    mkdir "$work/empty"
+    flags+=(--build-context "build=$work/build")
+    context=$work/empty
+fi
+say "building the image $image with ${engine[0]}"
+"${engine[@]}" build "${flags[@]}" "$context" >&2
