@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# image.sh IMAGE [MODELCELL]: builds deploy/Dockerfile with docker, podman or buildah. With MODELCELL, a
-# program with its folder of runtimes beside it, these go into the image and nothing is compiled.
+# image.sh IMAGE [MODELCELL [FLAG...]]: builds deploy/Dockerfile with docker, podman or buildah, and
+# further flags of their `build`. With MODELCELL, a program with its folder of runtimes beside it, these go
+# into the image and nothing is compiled.
 #
-# ENGINE forces an engine; RUST and BASE replace the images that the Dockerfile begins from.
+# ENGINE forces an engine; RUST_IMAGE and BASE_IMAGE replace the images that the Dockerfile begins from.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/engine.sh
 . "$repo/scripts/engine.sh"
 
-image=${1:?"usage: image.sh IMAGE [MODELCELL]"}
+image=${1:?"usage: image.sh IMAGE [MODELCELL [FLAG...]]"}
 modelcell=${2:-}
+shift $(($# < 2 ? $# : 2))
 # shellcheck disable=SC2086 # one or several names
 find_engine ${ENGINE:-docker podman buildah} ||
     die "no container engine answers: ${ENGINE:-docker, podman or buildah} is needed (Debian: apt-get install podman)"
@@ -21,7 +23,7 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$repo/Cargo.toml")
 revision=$(git -C "$repo" rev-parse HEAD 2>/dev/null || echo unknown)
 flags=(--file "$repo/deploy/Dockerfile" --tag "$image"
     --build-arg "VERSION=$version" --build-arg "REVISION=$revision")
-for name in RUST BASE; do
+for name in RUST_IMAGE BASE_IMAGE; do
     [[ -z ${!name:-} ]] || flags+=(--build-arg "$name=${!name}")
 done
 if [[ ${engine[0]} == docker ]]; then
@@ -41,4 +43,4 @@ if [[ -n $modelcell ]]; then
     context=$work/empty
 fi
 say "building the image $image with ${engine[0]}"
-"${engine[@]}" build "${flags[@]}" "$context" >&2
+"${engine[@]}" build "${flags[@]}" "$@" "$context" >&2
