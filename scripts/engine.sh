@@ -62,7 +62,8 @@ mixed_cgroups=/sys/fs/cgroup/unified
 # controllers. So version 2 is taken out of the view of this script and all that it starts. To be called
 # first thing: the script begins anew.
 without_mixed_cgroups() {
-    if [[ $(id -u) == 0 ]] && grep -qs . "$mixed_cgroups/cgroup.controllers"; then
+    if grep -qs . "$mixed_cgroups/cgroup.controllers" &&
+        unshare --mount umount "$mixed_cgroups" 2>/dev/null; then
         # shellcheck disable=SC2016 # expanded by the inner shell
         exec unshare --mount sh -c 'umount "$0" && exec "$@"' "$mixed_cgroups" "$@"
     fi

@@ -25,6 +25,8 @@ find_engine ${ENGINE:-docker podman} ||
     { [[ -z ${ENGINE:-} ]] && apt_install podman crun && find_engine podman; } ||
     skip "neither docker nor podman answers, nor can podman be installed"
 export ENGINE=${engine[0]}
+"${engine[@]}" build --help 2>/dev/null | grep -q -e --build-context ||
+    skip "$ENGINE is too old: its build knows no --build-context"
 
 BASE_IMAGE=$("$repo/scripts/image-base.sh") || skip "there is no base image: no registry answers, and none can be made"
 export BASE_IMAGE

@@ -26,13 +26,14 @@ flags=(--file "$repo/deploy/Dockerfile" --tag "$image"
 for name in RUST_IMAGE BASE_IMAGE; do
     [[ -z ${!name:-} ]] || flags+=(--build-arg "$name=${!name}")
 done
+# SageMaker takes no image whose manifest is in OCI's format, nor one with an attestation beside it. Nor has
+# that format a health check.
 if [[ ${engine[0]} == docker ]]; then
-    # What the Dockerfile needs, and older clients do not use by themselves.
-    export DOCKER_BUILDKIT=1
+    docker buildx version >/dev/null 2>&1 || die "docker needs its plugin buildx to build the image"
+    build=(docker buildx build --provenance=false --output type=docker)
 else
-    # The other form of images has no health check. Nor does every machine let a build have control
-    # groups of its own.
-    flags+=(--format docker --isolation chroot --layers=false)
+    # Not every machine lets a build have control groups of its own.
+    build=("${engine[@]}" build --format docker --isolation chroot --layers=false)
 fi
 
 context=$repo
@@ -43,4 +44,4 @@ if [[ -n $modelcell ]]; then
     context=$work/empty
 fi
 say "building the image $image with ${engine[0]}"
-"${engine[@]}" build "${flags[@]}" "$@" "$context" >&2
+"${build[@]}" "${flags[@]}" "$@" "$context" >&2
