@@ -215,7 +215,11 @@ fn the_health_check_knows_a_server_that_is_well() {
 #[test]
 fn the_first_process_leaves_no_dead_children() {
     let Some(image) = image() else { return };
-    let container = Run::serve(&image, &examples()).start();
+    let bind = format!("127.0.0.1:{}", free_port());
+    let container = Run::of(&image, &["serve", "--bind", &bind])
+        .volume(&examples(), "/models:ro")
+        .env("MODELCELL_REPOSITORY", "/models")
+        .start();
     let pid = container.pid();
     container.predicts();
     // Compilers, which are waited for.

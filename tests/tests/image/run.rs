@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use modelcell_tests::command::{Ended, source};
-use modelcell_tests::kernel::name;
 use modelcell_tests::{Client, Log, TARGET_MODEL, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -170,17 +169,13 @@ impl Container {
             .ok()
     }
 
-    /// The server's process as this machine numbers it: the one that its engine sees as the first.
+    /// The server's process as this machine numbers it: the one that its container sees as the first. Its
+    /// port must have been said on its command line.
     pub fn pid(&self) -> u32 {
-        let port = format!(":{:04X}", self.address.port());
-        let listens = |pid: u32| {
-            let is_first =
-                namespace_pids(pid).is_some_and(|pids| pids.len() > 1 && pids.ends_with(&[1]));
-            name(pid) == "modelcell" && is_first && listening(&port, pid)
-        };
+        let bind = self.address.to_string();
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let mut all = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        all.find(|pid| listens(*pid))
+        all.find(|pid| is_first_in_its_namespace(*pid) && was_told(*pid, &bind))
             .expect("the server is the first process of a container")
     }
 }
@@ -193,33 +188,14 @@ impl Deref for Container {
     }
 }
 
-/// What a process is called in each namespace, this one's first.
-fn namespace_pids(pid: u32) -> Option<Vec<u32>> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?;
-    Some(
-        line.split_whitespace()
-            .map(|n| n.parse().unwrap())
-            .collect(),
-    )
+fn is_first_in_its_namespace(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    // This machine's number, and those of the namespaces below.
+    numbers.is_some_and(|n| n.split_whitespace().skip(1).last() == Some("1"))
 }
 
-/// Whether a process holds the socket that listens on a port.
-fn listening(port: &str, pid: u32) -> bool {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let sockets = table.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let listens = fields[1].ends_with(port) && fields[3] == "0A";
-        listens.then(|| format!("socket:[{}]", fields[9]))
-    });
-    let sockets: Vec<String> = sockets.collect();
-    let files = fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    files
-        .filter_map(|file| fs::read_link(file.path()).ok())
-        .any(|file| sockets.iter().any(|socket| file == Path::new(socket)))
+fn was_told(pid: u32, argument: &str) -> bool {
+    let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split('\0').any(|said| said == argument)
 }
