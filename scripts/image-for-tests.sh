@@ -23,7 +23,7 @@ export MODELCELL_CONTAINER_STORE
 # shellcheck disable=SC2086 # one or several names
 find_engine ${ENGINE:-docker podman} ||
     { [[ -z ${ENGINE:-} ]] && apt_install podman crun && find_engine podman; } ||
-    skip "neither docker nor podman answers, nor can podman be installed"
+    skip "no engine answers: ${ENGINE:-docker, or podman, which cannot be installed either}"
 export ENGINE=${engine[0]}
 "${engine[@]}" build --help 2>/dev/null | grep -q -e --build-context ||
     skip "$ENGINE is too old: its build knows no --build-context"
