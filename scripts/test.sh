@@ -20,6 +20,9 @@ step "Python guest"
 step "moto, a second S3 server"
 MODELCELL_MOTO=$(scripts/moto.sh)
 export MODELCELL_MOTO
+step "container image"
+image=$(scripts/image-for-tests.sh "$MODELCELL_BIN")
+[[ -z $image ]] || export MODELCELL_IMAGE=$image
 step "tests"
 cargo test --workspace --locked 2>&1 </dev/null | tee "$log"
 if [[ -n ${MODELCELL_IMAGE:-} ]]; then
@@ -40,4 +43,9 @@ if [[ -n $MODELCELL_MOTO ]]; then
     echo "S3: tested on s3s and on moto"
 else
     echo "S3: tested on s3s; skipped on moto, which cannot be installed here"
+fi
+if [[ -n $image ]]; then
+    echo "container image: built from this and tested"
+else
+    echo "container image: skipped, containers cannot be run here"
 fi
