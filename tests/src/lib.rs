@@ -32,7 +32,7 @@ pub mod kernel;
 mod log;
 pub mod manage;
 pub mod platform;
-mod process;
+pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod s3;

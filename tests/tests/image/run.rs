@@ -4,11 +4,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use modelcell_tests::command::{Ended, source};
-use modelcell_tests::{Client, Log, TARGET_MODEL, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use modelcell_tests::process::Process;
+use modelcell_tests::{Client, Log, TARGET_MODEL};
 
 /// A command of the image that is about to be run.
 pub struct Run {
@@ -84,17 +84,6 @@ impl Run {
     }
 }
 
-/// A process that does not outlive its test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A server in a container; derefs to its [`Client`].
 pub struct Container {
     client: Client,
@@ -121,17 +110,12 @@ impl Container {
 
     /// Asks it to stop.
     pub fn terminate(&self) {
-        kill_process(Pid::from_child(&self.process.0), Signal::TERM).unwrap();
+        self.process.terminate();
     }
 
     /// How it ended; waits for it.
     pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        eventually("the container has ended", || {
-            status = self.process.0.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        self.process.wait()
     }
 
     /// Kills what runs the container, but not the container itself.
