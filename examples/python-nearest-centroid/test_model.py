@@ -14,7 +14,7 @@ ROW = (HERE / "request.csv").read_text().strip()
 
 
 def invoke(body, content_type="text/csv", accept=None):
-    request = hooks.Request(body.encode(), content_type, accept, None, None, None)
+    request = hooks.Request(body.encode(), content_type, accept, None, None, None, None)
     # As in a component, state in Hooks itself would be lost between the calls.
     decoded = model.Hooks().input_fn(request)
     payload = model.Hooks().output_fn(model.Hooks().predict_fn(decoded), accept)
