@@ -3,9 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use modelcell_tests::Setup;
-use modelcell_tests::artifact::{artifact, guest, misbehave, misbehave_at_load};
+use std::fmt::Write;
+
+use modelcell_tests::artifact::{
+    Tar, artifact, guest, misbehave, misbehave_at_load, misbehave_reused,
+};
+use modelcell_tests::proxy::{ANY, Fault};
 use modelcell_tests::python::Script;
+use modelcell_tests::version::version;
+use modelcell_tests::{Setup, Store};
 
 const MODEL: &str = "m.tar.gz";
 
@@ -52,3 +58,124 @@ fn validation() {
     let setup = one_model().artifact("other.tar.gz", misbehave());
     script.run(&setup.flags(&["--max-body", "1KiB"]).start());
 }
+
+/// A server on a bucket with one model, between which this goes wrong wherever a request ends so.
+fn with_fault(name: &str, path: &str, fault: Fault) {
+    let Some(script) = Script::find(name) else {
+        return;
+    };
+    let store = Store::s3();
+    store.put(MODEL, misbehave());
+    let proxy = store.proxy();
+    proxy.always(ANY, path, fault);
+    script.run(&store.setup_through(&proxy).start());
+}
+
+#[test]
+fn a_host_with_all_the_requests_that_it_may_have() {
+    let Some(script) = Script::find("unavailable.Full") else {
+        return;
+    };
+    script.run(&one_model().flags(&["--max-requests", "1"]).start());
+}
+
+#[test]
+fn a_host_with_all_its_cells_in_use() {
+    let Some(script) = Script::find("unavailable.Busy") else {
+        return;
+    };
+    let setup = one_model().artifact("other.tar.gz", misbehave());
+    let flags = ["--max-cells", "1", "--request-timeout", "3s"];
+    script.run(&setup.flags(&flags).start());
+}
+
+#[test]
+fn a_host_without_disk() {
+    let Some(script) = Script::find("unavailable.Disk") else {
+        return;
+    };
+    let store = Store::s3();
+    let large = Tar::new().file("model.wasm", &guest("misbehave"));
+    store.put(MODEL, misbehave());
+    store.put("large.tar", large.file("data", &vec![0; 20 << 20]).tar());
+    script.run(&store.setup().flags(&["--disk-budget", "16MiB"]).start());
+}
+
+#[test]
+fn a_bucket_with_other_credentials() {
+    let fault = Fault::answer(403, "InvalidAccessKeyId", "What S3 says of it.");
+    with_fault("unavailable.Bucket", MODEL, fault);
+}
+
+#[test]
+fn a_bucket_that_does_not_answer() {
+    with_fault("unavailable.Outage", MODEL, Fault::HangUp);
+}
+
+#[test]
+fn a_bucket_that_the_host_may_not_read() {
+    let fault = Fault::answer(403, "AccessDenied", "Access Denied");
+    with_fault("unavailable.Forbidden", MODEL, fault);
+}
+
+#[test]
+fn retries() {
+    let Some(script) = Script::find("retries") else {
+        return;
+    };
+    let store = Store::s3();
+    for name in [MODEL, "outage.tar.gz", "clock.tar.gz"] {
+        store.put(name, misbehave());
+    }
+    store.put("broken.tar.gz", "no artifact");
+    store.put("slow.tar.gz", misbehave_at_load("sleep 60000"));
+    let proxy = store.proxy();
+    proxy.always(ANY, "outage.tar.gz", Fault::internal_error());
+    let skewed = Fault::answer(403, "RequestTimeTooSkewed", "What S3 says of it.");
+    proxy.always(ANY, "clock.tar.gz", skewed);
+    let flags = ["--request-timeout", "1s", "--max-body", "1KiB"];
+    script.run(&store.setup_through(&proxy).flags(&flags).start());
+}
+
+#[test]
+fn models() {
+    let Some(script) = Script::find("models") else {
+        return;
+    };
+    let script = script.artifact("one", &version("one"));
+    let script = script.artifact("two", &version("two"));
+    let server = one_model().flags(&["--revalidate-after", "200ms"]).start();
+    script.run(&server);
+}
+
+#[test]
+fn endpoints() {
+    let Some(script) = Script::find("endpoints") else {
+        return;
+    };
+    let stores = [
+        ("churn", Store::directory(), CHURN),
+        ("fraud", Store::directory(), ""),
+    ];
+    let mut settings = "memory-budget = '400MiB'\nmin-residency = '0s'\n".to_owned();
+    for (name, store, limits) in &stores {
+        let folder = store.folder().display();
+        store.put(MODEL, version(name));
+        writeln!(
+            settings,
+            "[endpoints.{name}]\nrepository = '{folder}'\n{limits}"
+        )
+        .unwrap();
+    }
+    let [(_, churn, _), (_, fraud, _)] = &stores;
+    for name in ["a", "b", "c", "d"] {
+        churn.put(&format!("{name}.tar.gz"), misbehave_reused("hold 20"));
+    }
+    fraud.put("only-fraud.tar.gz", misbehave());
+    let setup = Setup::new().artifact(MODEL, version("default"));
+    script.run(&setup.settings(&settings).start());
+}
+
+/// What the endpoint `churn` has of its own: room for two of its models.
+const CHURN: &str =
+    "memory-budget = '64MiB'\ncells-per-model = 1\nmax-body = '1KiB'\nrequest-timeout = '1s'";
