@@ -179,3 +179,105 @@ fn endpoints() {
 /// What the endpoint `churn` has of its own: room for two of its models.
 const CHURN: &str =
     "memory-budget = '64MiB'\ncells-per-model = 1\nmax-body = '1KiB'\nrequest-timeout = '1s'";
+
+/// The key that clients sign with if they say nothing else.
+const ID: &str = "MODELCELLDEFAULT0001";
+const SECRET: &str = "a-secret-of-the-default-key";
+const TOKEN: &str = "a-token-for-programs-without-boto3";
+
+/// Runs a test against a server with keys, whose log must have none of their secrets.
+fn with_keys(script: Script, setup: Setup, keys: &str, secrets: &[&str]) {
+    let setup = setup.keys(keys).flags(&["--log", "debug"]);
+    let server = setup.start();
+    script.credentials(ID, SECRET).run(&server);
+    let lines = server.log().lines();
+    assert!(lines.iter().any(|line| line.contains("DEBUG")), "{lines:?}");
+    for secret in [ID, SECRET, TOKEN].iter().chain(secrets) {
+        let with_it = server.log().lines_with(&[secret]);
+        assert_eq!(with_it, Vec::<String>::new(), "{secret}");
+    }
+}
+
+/// A key of the keys file.
+fn key(name: &str, id: &str, secret: &str, more: &str) -> String {
+    format!("[keys.{name}]\naccess-key-id = '{id}'\nsecret-access-key = '{secret}'\n{more}\n")
+}
+
+/// Runs a test against a server with one model and one key.
+fn with_one_key(name: &str) {
+    let Some(script) = Script::find(name) else {
+        return;
+    };
+    let setup = one_model().artifact("other.tar.gz", misbehave());
+    with_keys(script, setup, &key("default", ID, SECRET, ""), &[]);
+}
+
+#[test]
+fn keys_and_who_has_none() {
+    with_one_key("signatures.Keys");
+}
+
+#[test]
+fn clocks_that_differ() {
+    with_one_key("signatures.Clock");
+}
+
+#[test]
+fn what_is_changed_after_it_was_signed() {
+    with_one_key("signatures.Changed");
+}
+
+#[test]
+fn what_is_sent_once_more() {
+    with_one_key("signatures.Replayed");
+}
+
+#[test]
+fn connections_with_signed_requests() {
+    with_one_key("signatures.Connections");
+}
+
+#[test]
+fn rights() {
+    let Some(mut script) = Script::find("rights") else {
+        return;
+    };
+    let mut keys = key("default", ID, SECRET, &format!("token = '{TOKEN}'"));
+    let mut secrets = Vec::new();
+    for (name, limits) in [
+        ("churn", "endpoints = ['churn*']"),
+        ("tenant", "target-models = ['tenant-a/*']"),
+        ("manager", "allow = ['manage']"),
+    ] {
+        let upper = name.to_uppercase();
+        let (id, secret) = (
+            format!("MODELCELL{upper}00001"),
+            format!("a-secret-of-{name}s"),
+        );
+        keys += &key(name, &id, &secret, limits);
+        script = script.env(&format!("{upper}_ID"), &id);
+        script = script.env(&format!("{upper}_SECRET"), &secret);
+        secrets.extend([id, secret]);
+    }
+    let store = Store::directory();
+    let mut setup = one_model();
+    for name in ["tenant-a/m.tar.gz", "tenant-b/m.tar.gz"] {
+        store.put(name, misbehave());
+        setup = setup.artifact(name, misbehave());
+    }
+    let folder = store.folder().display();
+    let setup = setup.settings(&format!("[endpoints.churn]\nrepository = '{folder}'\n"));
+    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+    with_keys(script.env("TOKEN", TOKEN), setup, &keys, &secrets);
+}
+
+#[test]
+fn keys_that_are_replaced_in_use() {
+    let Some(script) = Script::find("rotation") else {
+        return;
+    };
+    let stays = ["MODELCELLSTAYS000001", "a-secret-that-always-stays"];
+    let rotated = ["MODELCELLROTATED0001", "the-secret-after-the-rotation"];
+    let keys = key("old", ID, SECRET, "") + &key("stays", stays[0], stays[1], "");
+    with_keys(script, one_model(), &keys, &[stays, rotated].concat());
+}
