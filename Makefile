@@ -12,6 +12,10 @@ FLEET ?=
 # For how long `make fuzz` runs each target, and which; all if it is empty.
 FUZZ_SECONDS ?= 60
 FUZZ ?=
+# What `make image` builds. Its ENGINE is docker, podman or buildah; PREBUILT=1 compiles here and not in the
+# image; RUST_IMAGE and BASE_IMAGE replace the images that deploy/Dockerfile begins from.
+IMAGE ?= modelcell:$(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+PREBUILT ?=
 
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODELCELL = $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/modelcell
@@ -21,7 +25,7 @@ TEST_GUESTS := $(patsubst tests/guests/%/Cargo.toml,%,$(wildcard tests/guests/*/
 PYTHON_GUEST := python-nearest-centroid
 RUNTIMES := xgboost lightgbm onnx
 
-.PHONY: help run test guests python-guest host lint fuzz bench clean
+.PHONY: help run test guests python-guest runtimes host image lint fuzz bench clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -42,6 +46,13 @@ guests: host ## Build the runtimes, the examples and the test guests; pack the e
 python-guest: host ## Build and pack the Python example too; needs PyPI
 	@scripts/build-python-guest.sh $(PYTHON_GUEST)
 	@scripts/package-examples.sh $(MODELCELL)
+
+runtimes: host ## Build the server and its runtimes: what an installation needs
+	@scripts/build-guests.sh $(RUNTIMES:%=runtime-%)
+	@scripts/install-runtimes.sh $(dir $(MODELCELL))runtimes $(RUNTIMES)
+
+image: $(if $(PREBUILT),runtimes) ## Build the container image IMAGE=modelcell:VERSION; PREBUILT=1 compiles outside of it
+	@scripts/image.sh $(IMAGE) $(if $(PREBUILT),$(MODELCELL))
 
 # In dev everything that the tests need is built at once, so that cargo resolves features once and
 # does not compile dependencies again for the tests.

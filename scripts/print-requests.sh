@@ -18,6 +18,20 @@ curl http://$address/invocations \\
 CURL
 }
 
+boto3_request() {
+    [[ -f $repo/target/repository/iris.tar.gz ]] || return 0
+    cat <<PYTHON
+
+In Python, with boto3:
+
+import boto3
+runtime = boto3.client("sagemaker-runtime", endpoint_url="http://$address", region_name="any",
+                       aws_access_key_id="any", aws_secret_access_key="any")
+print(runtime.invoke_endpoint(EndpointName="default", TargetModel="iris.tar.gz",
+                              ContentType="text/csv", Body="5.1,3.5,1.4,0.2")["Body"].read())
+PYTHON
+}
+
 echo "Requests to paste into another shell, in this folder:"
 request iris text/csv '5.1,3.5,1.4,0.2'
 request breast-cancer-xgboost text/csv '@examples/breast-cancer-xgboost/request.csv'
@@ -27,4 +41,5 @@ request wine-sklearn text/csv '@examples/wine-sklearn/request.csv'
 request digits image/png '@examples/digits/request.png'
 request sentiment text/plain 'A wonderful film: I laughed, I cried, and I would see it again.'
 request python-nearest-centroid text/csv '@examples/python-nearest-centroid/request.csv'
+boto3_request
 echo

@@ -20,6 +20,9 @@ step "Python guest"
 step "moto, a second S3 server, and boto3"
 MODELCELL_PYTHON=$(scripts/test-python.sh)
 export MODELCELL_PYTHON
+step "container image"
+image=$(scripts/image-for-tests.sh "$MODELCELL_BIN")
+[[ -z $image ]] || export MODELCELL_IMAGE=$image
 step "tests"
 cargo test --workspace --locked 2>&1 </dev/null | tee "$log"
 if [[ -n ${MODELCELL_IMAGE:-} ]]; then
@@ -42,4 +45,9 @@ if [[ -n $MODELCELL_PYTHON ]]; then
 else
     echo "S3: tested on s3s; skipped on moto, which cannot be installed here"
     echo "boto3: skipped, it cannot be installed here"
+fi
+if [[ -n $image ]]; then
+    echo "container image: built from this and tested"
+else
+    echo "container image: skipped, containers cannot be run here"
 fi

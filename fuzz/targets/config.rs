@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
+use modelcell::access::Keys;
 use modelcell::config::{EndpointSettings, Options, Settings};
 use modelcell::load::settings::{ArtifactSettings, SETTINGS_FILE};
 use modelcell::sandbox::Isolation;
@@ -31,6 +32,9 @@ fuzz_target!(|data: &[u8]| {
     let env = String::from_utf8_lossy(parts.next().unwrap_or_default());
     fs::write(DIR.path().join(SETTINGS_FILE), text).unwrap();
     check_options(&env);
+    if let Err(error) = Keys::parse(&String::from_utf8_lossy(text)) {
+        check_line(&error);
+    }
     check_artifact();
 });
 

@@ -6,10 +6,12 @@
 
 use std::path::{Component, Path};
 use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hyper::header::{CONTENT_TYPE, HeaderName};
 use hyper::{HeaderMap, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
+use modelcell::access::Keys;
 use modelcell::budget::{Account, Budget};
 use modelcell::error::Error;
 use modelcell::headers::{CUSTOM_ATTRIBUTES, INFERENCE_ID, TARGET_VARIANT, check};
@@ -20,6 +22,7 @@ use modelcell::manage::{LoadRequest, find_source};
 use modelcell::repository::ModelName;
 use modelcell::response::{self, Reply};
 use modelcell::route::{Operation, Route, route};
+use modelcell::runtime_api::Echo;
 use modelcell::sandbox::printable;
 use modelcell_fuzz::{Capped, check_line};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,6 +37,8 @@ fuzz_target!(|data: &[u8]| {
     let request = Request::parse(data);
     check_route(&request);
     check_invocation(&request);
+    check_runtime(&request);
+    check_access(&request);
     check_load(&request);
     check_answer(&request);
     check_error(&request);
@@ -181,6 +186,49 @@ fn check_invocation(request: &Request<'_>) {
         assert_eq!(value.as_deref().map(str::as_bytes), request.header(name));
     }
     assert_eq!(guest.body.as_slice(), request.body);
+}
+
+/// Nobody who does not know a secret has a key.
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    Keys::parse(
+        "[keys.a]\naccess-key-id = 'ACCESSKEYID00001'\nsecret-access-key = 'unknown to the fuzzer'\n\
+         [keys.b]\ntoken = 'unknown to the fuzzer'",
+    )
+    .unwrap()
+});
+
+fn check_access(request: &Request<'_>) {
+    let target = match request.query {
+        Some(query) => format!("{}?{query}", request.path),
+        None => request.path.to_owned(),
+    };
+    let call = hyper::Request::builder()
+        .method(&request.method)
+        .uri(target);
+    let Ok(mut call) = call.body(()) else {
+        return;
+    };
+    *call.headers_mut() = request.headers.clone();
+    // The time that the inputs of the corpus were signed for.
+    let now = UNIX_EPOCH + Duration::from_secs(1_795_348_800);
+    let denied = match KEYS.check_head(&call, now) {
+        Ok(claim) => claim.prove(request.body).unwrap_err(),
+        Err(denied) => denied,
+    };
+    check_line(&denied.to_string());
+    assert!(denied.status().is_client_error());
+}
+
+/// Headers that pass reach a client again as they came.
+fn check_runtime(request: &Request<'_>) {
+    if let Err(error) = check(&request.headers) {
+        check_line(&error.to_string());
+        let told = response::runtime_error(&error);
+        assert_eq!(told.headers()["x-amzn-errortype"], "ValidationError");
+    }
+    let mut reply = response::runtime_error(&Error::NoSuchRoute);
+    response::echo(&mut reply, Echo::of(&request.headers));
+    assert!(reply.headers().contains_key("x-amzn-requestid"));
 }
 
 /// A place with a model, beside what no request may name.

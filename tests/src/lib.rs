@@ -33,7 +33,7 @@ pub mod kernel;
 mod log;
 pub mod manage;
 pub mod platform;
-mod process;
+pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod raw;

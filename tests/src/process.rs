@@ -7,16 +7,24 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::wait::eventually;
 
 /// A child process; it is killed when the value is dropped.
-pub(crate) struct Process(pub(crate) Child);
+pub struct Process(pub Child);
 
 impl Process {
     /// Sends SIGTERM.
-    pub(crate) fn terminate(&self) {
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be sent.
+    pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
     }
 
     /// How it ended; waits for it.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    ///
+    /// # Panics
+    ///
+    /// If it does not end.
+    pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the server has ended", || {
             status = self.0.try_wait().unwrap();

@@ -262,7 +262,8 @@ fn pinned_models_are_loaded_at_the_start_and_stay() {
     eventually("a is ready", || {
         let ready = server.get("/ready").json();
         assert_eq!(ready["ready"], false);
-        ready["pinned"][0] == json!({"modelName": "a.tar.gz", "ready": true})
+        ready["pinned"][0]
+            == json!({"endpointName": "default", "modelName": "a.tar.gz", "ready": true})
     });
     let reply = server.get("/ready");
     assert_eq!(reply.status, 503);

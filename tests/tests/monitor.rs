@@ -77,8 +77,14 @@ fn requests_and_loads_are_counted() {
         ("model_latency_seconds_count", 2.0),
         ("overhead_latency_seconds_count", 2.0),
         ("model_unloading_time_seconds_count", 0.0),
-        ("model_invocations_total{model=\"m.tar.gz\"}", 3.0),
-        ("model_errors_total{model=\"m.tar.gz\"}", 1.0),
+        (
+            "model_invocations_total{endpoint=\"default\",model=\"m.tar.gz\"}",
+            3.0,
+        ),
+        (
+            "model_errors_total{endpoint=\"default\",model=\"m.tar.gz\"}",
+            1.0,
+        ),
     ] {
         assert_eq!(
             metric(&server, &format!("modelcell_{name}")),
