@@ -59,5 +59,6 @@ class Retries(TestCase):
     def test_each_class_has_its_status(self):
         # This table is botocore's: what is in it decides which errors are tried again.
         model = self.client.meta.service_model.operation_model("InvokeEndpoint")
-        modelled = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in model.error_shapes}
+        shapes = model.error_shapes
+        modelled = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in shapes}
         self.assertEqual(modelled, CLASSES)

@@ -2,10 +2,11 @@
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from shared import ENDPOINT, URL, TestCase, client, eventually
+from shared import ENDPOINT, PATIENCE, URL, TestCase, client, eventually
 
 
 @contextmanager
@@ -49,18 +50,19 @@ class Full(TestCase):
 
                 event = "needs-retry.sagemaker-runtime.InvokeEndpoint"
                 patient.meta.events.register(event, free_after_a_refusal)
-                holder = threading.Thread(target=self.hold, args=[done, inside := threading.Event()])
-                holder.start()
-                inside.wait()
-                answer = self.invoke(using=patient)
-                holder.join()
+                inside = threading.Event()
+                with ThreadPoolExecutor() as threads:
+                    holder = threads.submit(self.hold, inside, done)
+                    self.assertTrue(inside.wait(PATIENCE))
+                    answer = self.invoke(using=patient)
+                    holder.result()
                 self.assertEqual(answer["Body"].read(), b"ok")
                 self.assertGreater(answer["ResponseMetadata"]["RetryAttempts"], 0)
 
-    def hold(self, done, inside):
+    def hold(self, inside, done):
         with request_in_flight():
             inside.set()
-            done.wait()
+            self.assertTrue(done.wait(PATIENCE))
 
 
 class Busy(TestCase):
@@ -70,8 +72,6 @@ class Busy(TestCase):
         # Loaded beforehand, so that their time goes to nothing else.
         for name in ("m.tar.gz", "other.tar.gz"):
             self.text(TargetModel=name)
-        slow = threading.Thread(target=self.text, args=["predict:sleep 2700"])
-        slow.start()
         errors = []
 
         def is_refused():
@@ -82,9 +82,11 @@ class Busy(TestCase):
                 errors.append(error)
             return errors
 
-        eventually("the cell is in use", is_refused)
-        self.check(self.client, errors[0], "ServiceUnavailable", "busy", "try again")
-        slow.join()
+        with ThreadPoolExecutor() as threads:
+            slow = threads.submit(self.text, "predict:sleep 2700")
+            eventually("the cell is in use", is_refused)
+            self.check(self.client, errors[0], "ServiceUnavailable", "busy", "try again")
+            self.assertEqual(slow.result(), "slept")
 
 
 class Disk(TestCase):
