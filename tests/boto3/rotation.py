@@ -28,7 +28,7 @@ def table(name, key):
     return f'[keys.{name}]\naccess-key-id = "{key[0]}"\nsecret-access-key = "{key[1]}"\n'
 
 
-class Rotation(TestCase):
+class Case(TestCase):
     def code(self, using):
         """The error that a client gets, if it gets one."""
         try:
@@ -37,6 +37,23 @@ class Rotation(TestCase):
             return error.response["Error"]["Code"]
         return None
 
+
+class Wrong(Case):
+    """A file that is none; when it has been read is in the server's log."""
+
+    def test_a_wrong_file_is_put(self):
+        replace(f"[keys.new]\n{NEW[1]}")
+
+
+class Kept(Case):
+    """After that."""
+
+    def test_the_keys_are_as_they_were(self):
+        for key, expected in [(OLD, None), (STAYS, None), (NEW, "UnrecognizedClientException")]:
+            self.assertEqual(self.code(client(*key)), expected)
+
+
+class Rotation(Case):
     def test_keys_are_replaced_in_use(self):
         old, new, stays = (client(*key) for key in (OLD, NEW, STAYS))
         done = threading.Event()
@@ -58,8 +75,6 @@ class Rotation(TestCase):
             eventually("the old key is gone", lambda: self.code(old) is not None)
             self.assertEqual(self.code(old), "UnrecognizedClientException")
             self.assertIsNone(self.code(new))
-            # A file that is wrong changes nothing, and one after it does.
-            replace("[keys.new]\n" + NEW[1])
             replace(table("old", OLD) + table("stays", STAYS))
             eventually("the old key is back", lambda: self.code(old) is None)
         finally:
