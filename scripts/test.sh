@@ -17,9 +17,9 @@ step "host, guests and artifacts"
 "${MAKE:-make}" --no-print-directory guests PROFILE=dev
 step "Python guest"
 "${MAKE:-make}" --no-print-directory python-guest PROFILE=dev
-step "moto, a second S3 server"
-MODELCELL_MOTO=$(scripts/moto.sh)
-export MODELCELL_MOTO
+step "moto, a second S3 server, and boto3"
+MODELCELL_PYTHON=$(scripts/test-python.sh)
+export MODELCELL_PYTHON
 step "container image"
 image=$(scripts/image-for-tests.sh "$MODELCELL_BIN")
 [[ -z $image ]] || export MODELCELL_IMAGE=$image
@@ -39,10 +39,12 @@ if [[ -f target/guests/python-nearest-centroid.wasm ]]; then
 else
     echo "Python guest: skipped, componentize-py cannot be installed here"
 fi
-if [[ -n $MODELCELL_MOTO ]]; then
+if [[ -n $MODELCELL_PYTHON ]]; then
     echo "S3: tested on s3s and on moto"
+    echo "boto3: tested with $(grep '^boto3==' tests/requirements.txt)"
 else
     echo "S3: tested on s3s; skipped on moto, which cannot be installed here"
+    echo "boto3: skipped, it cannot be installed here"
 fi
 if [[ -n $image ]]; then
     echo "container image: built from this and tested"

@@ -124,6 +124,11 @@ fn message(error: &Error) -> String {
         (None, Error::BodyTooLarge(limit)) => {
             format!("HTTP content length exceeded {limit} bytes (--max-body)")
         }
+        (None, Error::NoSuchRoute) => {
+            "There is no such operation here: this host has InvokeEndpoint alone \
+             (POST /endpoints/NAME/invocations), which answers at once and as a whole"
+                .into()
+        }
         _ => error.to_string(),
     }
 }

@@ -63,11 +63,20 @@ impl Ended {
     ///
     /// If it does not end, or was ended by a signal.
     pub fn of(command: &mut Command) -> Self {
+        Self::within(PATIENCE, command)
+    }
+
+    /// Runs a command that may take so long to its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end, or was ended by a signal.
+    pub fn within(limit: Duration, command: &mut Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + limit;
         let status = loop {
             match child.try_wait().unwrap() {
                 Some(status) => break status,

@@ -12,6 +12,7 @@
 //! - [`Store`]: a repository of any kind: a directory, or a bucket of one of two S3 servers ([`s3`])
 //! - [`proxy`]: what goes wrong between the server and its bucket
 //! - [`version`]: models that can say which version of their artifact they are
+//! - [`python`]: programs with boto3, unchanged, against a server
 //! - [`Log`], [`eventually`]: waiting for something to happen, with a deadline
 
 #![allow(
@@ -34,6 +35,7 @@ pub mod manage;
 pub mod platform;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod raw;
 pub mod s3;
 mod server;

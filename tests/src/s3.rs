@@ -65,7 +65,7 @@ impl Bucket {
     pub fn on_moto() -> Option<Self> {
         let address = moto::address();
         if address.is_none() {
-            println!("skipped on moto: MODELCELL_MOTO is not set (scripts/moto.sh)");
+            println!("skipped on moto: MODELCELL_PYTHON is not set (scripts/test-python.sh)");
         }
         Some(Self::on(address?, None))
     }

@@ -1,8 +1,9 @@
 //! A server of its own for each test.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,9 +16,13 @@ use crate::http::Client;
 use crate::log::Log;
 use crate::process::Process;
 
+/// The name of the keys file.
+const KEYS: &str = "keys.toml";
+
 /// How to start a server.
 pub struct Setup {
     repository: TempDir,
+    files: TempDir,
     cache: PathBuf,
     named: bool,
     bound: bool,
@@ -37,6 +42,7 @@ impl Setup {
     pub fn new() -> Self {
         Self {
             repository: TempDir::new().unwrap(),
+            files: TempDir::new().unwrap(),
             cache: shared_cache(),
             named: true,
             bound: true,
@@ -73,6 +79,23 @@ impl Setup {
     pub fn artifact(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         write(&self.repository.path().join(name), content.as_ref());
         self
+    }
+
+    /// Takes a settings file with this text.
+    #[must_use]
+    pub fn settings(self, text: &str) -> Self {
+        let file = self.files.path().join("settings.toml");
+        write(&file, text.as_bytes());
+        self.flags(&["--config", &file.display().to_string()])
+    }
+
+    /// Takes a keys file with this text.
+    #[must_use]
+    pub fn keys(self, text: &str) -> Self {
+        let file = self.files.path().join(KEYS);
+        write(&file, text.as_bytes());
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        self.flags(&["--keys", &file.display().to_string()])
     }
 
     /// Takes another cache directory.
@@ -140,6 +163,7 @@ impl Setup {
             process,
             log,
             repository: self.repository,
+            files: self.files,
         }
     }
 }
@@ -151,6 +175,7 @@ pub struct Server {
     process: Process,
     log: Log,
     repository: TempDir,
+    files: TempDir,
 }
 
 impl Server {
@@ -177,6 +202,11 @@ impl Server {
     /// The repository's directory.
     pub fn repository(&self) -> &Path {
         self.repository.path()
+    }
+
+    /// The keys file, if the server was given one.
+    pub fn keys_file(&self) -> PathBuf {
+        self.files.path().join(KEYS)
     }
 
     /// Puts a file into the repository while the server runs.

@@ -102,6 +102,18 @@ impl Store {
         }
     }
 
+    /// The directory.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn folder(&self) -> &Path {
+        match &self.kind {
+            Kind::Directory(dir) => dir.path(),
+            Kind::S3(_) => panic!("this store is a bucket"),
+        }
+    }
+
     /// The cache directory of the servers on this store.
     pub fn cache(&self) -> &Path {
         self.cache.path()

@@ -114,13 +114,11 @@ impl Service {
         match route {
             Route::Ping => Err(Error::NoSuchRoute),
             Route::Ready => {
-                call.caller.may_monitor()?;
-                self.prove(call).await?;
+                self.prove(call).await?.may_monitor()?;
                 Ok(monitor::ready(host))
             }
             Route::Metrics => {
-                call.caller.may_monitor()?;
-                self.prove(call).await?;
+                self.prove(call).await?.may_monitor()?;
                 monitor::metrics(host)
             }
             Route::Endpoints => {
@@ -154,8 +152,14 @@ impl Service {
         let host = &*self.host;
         // Before a caller learns which endpoints there are.
         let name = host.endpoint_name(endpoint);
-        call.caller.may_invoke(name, target.name())?;
-        let endpoint = host.endpoint(endpoint)?;
+        let allowed = call.caller.may_invoke(name, target.name());
+        let endpoint = match allowed
+            .map_err(Error::from)
+            .and_then(|()| host.endpoint(endpoint))
+        {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Err(self.refuse(call, error).await),
+        };
         let result = async {
             let limit = host.settings.max_requests;
             let _of_host = host.gate.enter().ok_or(Error::TooMany(limit))?;
@@ -188,9 +192,15 @@ impl Service {
             Operation::Describe(name) | Operation::Unload(name) => Some(&**name),
             _ => None,
         };
-        call.caller
-            .may_manage(host.endpoint_name(endpoint), model)?;
-        let endpoint = host.endpoint(endpoint)?;
+        let name = host.endpoint_name(endpoint);
+        let allowed = call.caller.may_manage(name, model);
+        let endpoint = match allowed
+            .map_err(Error::from)
+            .and_then(|()| host.endpoint(endpoint))
+        {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Err(self.refuse(call, error).await),
+        };
         if matches!(operation, Operation::Load) {
             let size = endpoint.settings.max_body.max(LOAD_BODY);
             let body = self.read(&mut call, endpoint, size).await?;
@@ -229,6 +239,23 @@ impl Service {
             false => call.caller.prove(&read.bytes)?,
         }
         Ok(read)
+    }
+
+    /// What a caller hears who is refused with `error`, once it is proven: whoever knows the id of a
+    /// key alone must not learn from refusals what the key allows and which endpoints there are.
+    async fn refuse(&self, mut call: Call<'_>, error: Error) -> Error {
+        let host = &*self.host;
+        let endpoints = host.endpoints().iter();
+        let largest = endpoints.max_by_key(|endpoint| endpoint.settings.max_body);
+        let Some(endpoint) = largest.filter(|_| call.caller.signs_body()) else {
+            return error;
+        };
+        let Some(_of_host) = host.gate.enter() else {
+            return Error::TooMany(host.settings.max_requests);
+        };
+        let size = endpoint.settings.max_body.max(LOAD_BODY);
+        let read = self.read(&mut call, endpoint, size).await;
+        read.err().unwrap_or(error)
     }
 
     /// Proves who the caller is where no body is wanted. Only a signature speaks of one.

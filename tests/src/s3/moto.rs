@@ -1,12 +1,12 @@
 //! A second S3 server, by other people and in another language: moto's.
 
-use std::env;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 
 use crate::command::source;
+use crate::python::python;
 
 /// Where the server listens that all tests of this process share; it is started if need be. None
 /// where moto could not be installed.
@@ -26,14 +26,13 @@ struct Moto {
 
 impl Moto {
     fn start() -> Option<Self> {
-        let python = env::var_os("MODELCELL_MOTO").filter(|python| !python.is_empty())?;
-        let mut process = Command::new(python)
+        let mut process = python()?
             .arg(source().join("tests/moto_server.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("MODELCELL_MOTO cannot be run");
+            .expect("MODELCELL_PYTHON cannot be run");
         let mut port = String::new();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         stdout.read_line(&mut port).unwrap();
