@@ -87,6 +87,9 @@ pub enum Error {
     /// The server is about to stop.
     #[error("the server is stopping")]
     Stopping,
+    /// The connection is about to end, and its client was told so.
+    #[error("the connection is about to end; send the request on another one")]
+    Late,
 }
 
 impl Error {
@@ -107,7 +110,11 @@ impl Error {
             Self::UrlNotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
             Self::Models(error) => models_status(error),
             Self::Metrics(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
-            Self::Busy(_) | Self::TooMany(_) | Self::Overloaded | Self::Stopping => {
+            Self::Busy(_)
+            | Self::TooMany(_)
+            | Self::Overloaded
+            | Self::Stopping
+            | Self::Late => {
                 (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
             }
             Self::Hook(error) => cell_status(error),

@@ -181,7 +181,8 @@ fn error_headers(headers: &mut HeaderMap, error: &Error) {
         | Error::BodyTimeout
         | Error::Overloaded
         | Error::TooMany(_)
-        | Error::Stopping => {
+        | Error::Stopping
+        | Error::Late => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}

@@ -25,8 +25,12 @@ const IDLE_TIME: Duration = Duration::from_secs(75);
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How long a connection that is told to go may still take.
+/// How long a connection that is told to go may still take, and how often it is looked at then.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// After so many looks a client's new requests are refused. Those of HTTP/2 hear that they should send
+/// no more, but it is up to them.
+const LOOKS_UNTIL_CLOSED: usize = 5;
 
 /// What a connection may hold of what its client sends ahead, in bytes. A request's headers must fit.
 const READ_BUFFER: usize = 64 << 10;
@@ -34,14 +38,17 @@ const READ_BUFFER: usize = 64 << 10;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS: u32 = 128;
 
-/// Bytes of the headers of one HTTP/2 request.
-const HEADER_LIST: u32 = 64 << 10;
+/// Bytes of the headers of one HTTP/2 request. A header of a byte on the wire may be one of a hundred
+/// bytes here, and each of a connection's requests has its own.
+const HEADER_LIST: u32 = 16 << 10;
 
 /// How HTTP/2 begins, and nothing else.
 const PREFACE: [u8; 4] = *b"PRI ";
 
-/// After so long a client that sent the first letters of that is looked at again.
+/// After so long a client that sent the first letters of that is looked at again, and after twice that,
+/// and so on: none comes that late who means it.
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PREFACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What serves clients.
 #[derive(Clone)]
@@ -67,6 +74,20 @@ enum End {
     Stalled,
 }
 
+impl End {
+    /// Whether a connection that was told to go may be cut off.
+    fn allows(&self, activity: &Activity) -> bool {
+        let idle = match self {
+            Self::Stopping => activity.is_idle(),
+            Self::Unwanted => {
+                activity.requests(Phase::Working) + activity.requests(Phase::Sending) == 0
+            }
+            Self::Stalled => false,
+        };
+        idle || (activity.sends_too_long() && activity.requests(Phase::Working) == 0)
+    }
+}
+
 impl Client {
     /// Serves a connection until it ends.
     pub(super) async fn serve(self, stream: TcpStream, place: Place) {
@@ -76,6 +97,8 @@ impl Client {
         let protocol = {
             let told = pin!(protocol(&stream));
             tokio::select! {
+                // A request that has come already is answered, also if the server is to stop.
+                biased;
                 protocol = told => protocol,
                 _ = self.end(&activity) => None,
             }
@@ -98,8 +121,9 @@ impl Client {
             .serve_connection(
                 TokioIo::new(ClientStream::new(stream, shared.clone())),
                 service_fn(move |request| {
-                    let (service, activity) = (service.clone(), shared.clone());
-                    async move { Ok::<_, Infallible>(service.answer(request, &activity).await) }
+                    // Counted before anybody looks whether the client has more to say.
+                    let (service, flight) = (service.clone(), shared.request());
+                    async move { Ok::<_, Infallible>(service.answer(request, flight).await) }
                 }),
             );
         Relayed::new(self.drive(connection, activity)).await;
@@ -117,8 +141,9 @@ impl Client {
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(move |request| {
-                    let (service, activity) = (service.clone(), shared.clone());
-                    async move { Ok::<_, Infallible>(service.answer(request, &activity).await) }
+                    // Counted before anybody looks whether the client has more to say.
+                    let (service, flight) = (service.clone(), shared.request());
+                    async move { Ok::<_, Infallible>(service.answer(request, flight).await) }
                 }),
             );
         self.drive(connection, activity).await;
@@ -141,17 +166,18 @@ impl Client {
             end = self.end(activity) => end,
         };
         connection.as_mut().graceful_shutdown();
-        loop {
-            // A request that had just come is answered. What is left then waits for its client.
-            let may_end = match end {
-                End::Stopping => activity.is_idle(),
-                End::Unwanted => activity.requests(Phase::Working) == 0,
-                End::Stalled => true,
-            };
+        for look in 0.. {
             tokio::select! {
                 result = connection.as_mut() => return ended(result),
-                () = sleep(GRACE), if may_end => return,
-                () = sleep(LOOK), if !may_end => {}
+                () = sleep(GRACE) => {}
+            }
+            if look == LOOKS_UNTIL_CLOSED {
+                activity.close();
+            }
+            // A request that has just come is answered.
+            let settled = activity.unchanged() >= GRACE || activity.is_closed();
+            if settled && end.allows(activity) {
+                return;
             }
         }
     }
@@ -185,6 +211,7 @@ impl Client {
 /// Which protocol a client speaks; none if it leaves. Nothing is read.
 async fn protocol(stream: &TcpStream) -> Option<Protocol> {
     let mut start = [0; PREFACE.len()];
+    let mut pause = PREFACE_PAUSE;
     loop {
         let count = stream.peek(&mut start).await.ok()?;
         let (begin, expected) = (start.get(..count)?, PREFACE.get(..count)?);
@@ -193,7 +220,8 @@ async fn protocol(stream: &TcpStream) -> Option<Protocol> {
             _ if begin != expected => Some(Protocol::Http1),
             _ if count == PREFACE.len() => Some(Protocol::Http2),
             _ => {
-                sleep(PREFACE_PAUSE).await;
+                sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PREFACE_PAUSE);
                 continue;
             }
         };

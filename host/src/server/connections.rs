@@ -3,9 +3,10 @@
 //! A connection waits for its client (idle, between its requests, or while a body comes), works (a
 //! model or the host has its turn), or sends an answer. When there are as many as allowed and another
 //! client comes, those that have been idle for longest are closed, or else those whose bodies have
-//! been coming for longest; whoever has a request at work is never cut off. A client that finds no
-//! such connection is refused. So neither clients that keep connections open nor those that are slow
-//! on purpose can lock others out.
+//! been coming for longest, or else those that take their answers more slowly than any network does;
+//! whoever has a request at work is never cut off. A client that finds no such connection is refused.
+//! So neither clients that keep connections open nor those that are slow on purpose can lock others
+//! out.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -23,8 +24,14 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// search for each who comes in.
 const BATCH: usize = 64;
 
+/// How long a search that found no connection for a new client holds. A crowd at a door that stays
+/// shut must not mean a search for each either.
+const SEARCH_PAUSE: Duration = Duration::from_millis(20);
+
 /// How long a client may take for an answer, and how many bytes a second it must take of a large one.
 const SEND_TIME: Duration = Duration::from_secs(60);
+/// The same while another client has no place.
+const CROWDED_SEND_TIME: Duration = Duration::from_secs(10);
 const SEND_RATE: usize = 64 << 10;
 
 /// What one request of a connection is doing.
@@ -47,8 +54,11 @@ pub(super) struct Activity {
     begin: Instant,
     /// Milliseconds from `begin` to the last change.
     since: AtomicU64,
-    /// Milliseconds from `begin` until which the answers must be sent.
-    send_until: AtomicU64,
+    /// Milliseconds from `begin` until which the answers must be sent that are on their way. One for
+    /// each: an HTTP/2 client that takes some answers must not keep others for ever.
+    sending: Mutex<Vec<u64>>,
+    /// Whether requests that come now are too late.
+    closed: AtomicBool,
     evicted: AtomicBool,
     eviction: Notify,
 }
@@ -60,21 +70,35 @@ impl Activity {
             phases: Default::default(),
             begin: Instant::now(),
             since: AtomicU64::new(0),
-            send_until: AtomicU64::new(0),
+            sending: Mutex::default(),
+            closed: AtomicBool::new(false),
             evicted: AtomicBool::new(false),
             eviction: Notify::new(),
         }
     }
 
-    /// A request has come.
+    /// The head of a request has come.
+    ///
+    /// It is `Receiving`: the host may not turn to it before the client has taken earlier answers.
     pub(super) fn request(self: &Arc<Self>) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.count(Phase::Working).fetch_add(1, Ordering::Relaxed);
+        self.count(Phase::Receiving).fetch_add(1, Ordering::Relaxed);
         self.changed();
         InFlight {
             activity: self.clone(),
-            phase: Phase::Working,
+            phase: Phase::Receiving,
+            send_until: None,
         }
+    }
+
+    /// Requests that come from now on are too late.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests that come now are too late.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// How many requests have come so far.
@@ -93,11 +117,20 @@ impl Activity {
         counts.map(|n| n.load(Ordering::Relaxed)).sum::<usize>() == 0
     }
 
-    /// Whether all that it does is to wait for its client, and for more than a moment.
-    fn waits(&self) -> bool {
-        self.requests(Phase::Working) == 0
-            && self.requests(Phase::Sending) == 0
-            && self.unchanged() >= LEAST_WAIT
+    /// What it waits for, if it does nothing but wait for its client, and for more than a moment.
+    fn waits(&self) -> Option<Wait> {
+        if self.requests(Phase::Working) > 0 {
+            return None;
+        }
+        if self.requests(Phase::Sending) > 0 {
+            let spared = SEND_TIME.saturating_sub(CROWDED_SEND_TIME);
+            return self.sends_longer_than(spared).then_some(Wait::Answer);
+        }
+        let wait = match self.is_idle() {
+            true => Wait::Request,
+            false => Wait::Body,
+        };
+        (self.unchanged() >= LEAST_WAIT).then_some(wait)
     }
 
     /// How long nothing has changed.
@@ -106,10 +139,19 @@ impl Activity {
         self.begin.elapsed().saturating_sub(since)
     }
 
-    /// Whether the client has not taken its answers in time.
+    /// Whether the client has not taken an answer in time.
     pub(super) fn sends_too_long(&self) -> bool {
-        let until = self.send_until.load(Ordering::Relaxed);
-        self.requests(Phase::Sending) > 0 && self.now() > until
+        self.sends_longer_than(Duration::ZERO)
+    }
+
+    /// Whether an answer must have been sent so long from now.
+    fn sends_longer_than(&self, spared: Duration) -> bool {
+        let end = self.now().saturating_add(millis(spared));
+        self.sending().iter().any(|until| *until < end)
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when another client is to have this one's place.
@@ -135,7 +177,7 @@ impl Activity {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.begin.elapsed())
     }
 
     fn changed(&self) {
@@ -143,13 +185,33 @@ impl Activity {
     }
 }
 
-/// A request from its first line until its answer is sent.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a connection waits for, in the order in which those that wait have to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wait {
+    Request,
+    Body,
+    /// For the client to take an answer.
+    Answer,
+}
+
+/// A request from its head until its answer is sent.
 pub(super) struct InFlight {
     activity: Arc<Activity>,
     phase: Phase,
+    /// Its own among those of the connection.
+    send_until: Option<u64>,
 }
 
 impl InFlight {
+    /// Whether it came after its connection was to end.
+    pub(super) fn is_late(&self) -> bool {
+        self.activity.is_closed()
+    }
+
     /// Its next phase.
     pub(super) fn enter(&mut self, phase: Phase) {
         let activity = &*self.activity;
@@ -163,8 +225,9 @@ impl InFlight {
     pub(super) fn send(&mut self, bytes: usize) {
         let activity = &*self.activity;
         let time = SEND_TIME + Duration::from_secs((bytes / SEND_RATE) as u64);
-        let until = activity.now().saturating_add(time.as_millis() as u64);
-        activity.send_until.fetch_max(until, Ordering::Relaxed);
+        let until = activity.now().saturating_add(millis(time));
+        activity.sending().push(until);
+        self.send_until = Some(until);
         self.enter(Phase::Sending);
     }
 }
@@ -172,6 +235,12 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let activity = &*self.activity;
+        if let Some(until) = self.send_until {
+            let mut sending = activity.sending();
+            if let Some(place) = sending.iter().position(|other| *other == until) {
+                sending.swap_remove(place);
+            }
+        }
         activity.count(self.phase).fetch_sub(1, Ordering::Relaxed);
         activity.changed();
     }
@@ -187,7 +256,12 @@ pub(super) struct Connections {
 #[derive(Default)]
 struct Table {
     next: u64,
+    /// Those that may stay.
     open: HashMap<u64, Arc<Activity>>,
+    /// Those, and those that have been told to go and are still there.
+    places: usize,
+    /// When none could be told to go.
+    in_vain: Option<Instant>,
 }
 
 impl Connections {
@@ -209,6 +283,7 @@ impl Connections {
             return None;
         }
         table.next += 1;
+        table.places += 1;
         let (number, activity) = (table.next, Arc::new(Activity::new()));
         table.open.insert(number, activity.clone());
         drop(table);
@@ -223,7 +298,7 @@ impl Connections {
     pub(super) async fn all_ended(&self) {
         loop {
             let ended = self.ended.notified();
-            if self.lock().open.is_empty() {
+            if self.lock().places == 0 {
                 return;
             }
             ended.await;
@@ -237,14 +312,19 @@ impl Connections {
 
 /// Tells connections to go, and takes them out of the table; false if none may.
 fn make_room(table: &mut Table, limit: usize) -> bool {
+    if table.in_vain.is_some_and(|at| at.elapsed() < SEARCH_PAUSE) {
+        return false;
+    }
     // Idle ones first, then the longest waiting. A copy, because they go on meanwhile.
     let connections = table.open.iter();
     let mut waiting: Vec<_> = connections
-        .filter(|(_, activity)| activity.waits())
-        .map(|(number, activity)| (!activity.is_idle(), Reverse(activity.unchanged()), *number))
+        .filter_map(|(number, activity)| {
+            Some((activity.waits()?, Reverse(activity.unchanged()), *number))
+        })
         .collect();
     let count = (limit / BATCH + 1).min(waiting.len());
     if count == 0 {
+        table.in_vain = Some(Instant::now());
         return false;
     }
     waiting.select_nth_unstable(count - 1);
@@ -266,7 +346,10 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.lock().open.remove(&self.number);
+        let mut table = self.connections.lock();
+        table.open.remove(&self.number);
+        table.places = table.places.saturating_sub(1);
+        drop(table);
         self.connections.ended.notify_waiters();
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 
 use super::body::{self, Limits, RequestBody};
-use super::connections::{Activity, InFlight, Phase};
+use super::connections::{InFlight, Phase};
 use crate::access::Caller;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -57,14 +57,13 @@ impl Service {
         Self { host, stopping }
     }
 
-    /// The answer to a request of the connection that does `activity`.
+    /// The answer to a request.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
-        activity: &Arc<Activity>,
+        mut flight: InFlight,
     ) -> Response<Full<Bytes>> {
         let echo = is_runtime_api(request.uri().path()).then(|| Echo::of(request.headers()));
-        let mut flight = activity.request();
         let result = self.dispatch(request, &mut flight).await;
         let mut reply = result.unwrap_or_else(|error| {
             // It may quote what a caller sent, which must not forge lines.
@@ -95,6 +94,9 @@ impl Service {
         flight: &mut InFlight,
     ) -> Result<Reply, Error> {
         let host = &*self.host;
+        if flight.is_late() {
+            return Err(Error::Late);
+        }
         let route = route(request.method(), request.uri().path())?;
         if route == Route::Ping {
             // Whoever watches the host's health has no key.
@@ -231,7 +233,6 @@ impl Service {
             time: endpoint.settings.limits.request_timeout,
             buffers: &self.host.buffers,
         };
-        call.flight.enter(Phase::Receiving);
         let read = body::read(&call.head.headers, &mut call.body, &limits).await?;
         call.flight.enter(Phase::Working);
         match read.bytes.len() > LARGE_BODY && call.caller.signs_body() {
@@ -261,6 +262,7 @@ impl Service {
     /// Proves who the caller is where no body is wanted. Only a signature speaks of one.
     async fn prove(&self, mut call: Call<'_>) -> Result<Caller, Error> {
         if !call.caller.signs_body() {
+            call.flight.enter(Phase::Working);
             return Ok(call.caller);
         }
         let limits = Limits {
@@ -269,6 +271,7 @@ impl Service {
             buffers: &self.host.buffers,
         };
         let read = body::read(&call.head.headers, &mut call.body, &limits).await?;
+        call.flight.enter(Phase::Working);
         call.caller.prove(&read.bytes)?;
         Ok(call.caller)
     }

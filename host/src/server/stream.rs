@@ -4,11 +4,14 @@
 //! A client that has nothing more to send may say so and still wait for its answer; one that has gone
 //! looks the same. So the end of what it sends is kept back for a moment while a request of it is
 //! being answered: quick answers reach the former, and for the latter no model works for long.
+//!
+//! And a connection that is closed while its client still sends would cost the client the answer that
+//! says why (the kernel resets it). So what comes then is thrown away for a while.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,6 +26,10 @@ const HEAD_TIME: Duration = Duration::from_secs(15);
 /// How long a request goes on whose client has shut its side down.
 const HALF_CLOSED_TIME: Duration = Duration::from_secs(2);
 
+/// How long, and how much, of what comes on a connection that is closed is thrown away.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+
 /// The socket of an HTTP/1.1 connection.
 pub(super) struct ClientStream {
     socket: TcpStream,
@@ -30,6 +37,15 @@ pub(super) struct ClientStream {
     head: Option<Head>,
     /// Runs since the client shut its side down.
     half_closed: Option<Pin<Box<Sleep>>>,
+    /// Runs since this side was shut down while the client was sending.
+    lingering: Option<Lingering>,
+}
+
+/// A connection whose end its client is to see.
+struct Lingering {
+    timer: Pin<Box<Sleep>>,
+    /// Bytes that may still come.
+    left: usize,
 }
 
 /// The head of a request, which is coming.
@@ -48,6 +64,7 @@ impl ClientStream {
             activity,
             head: None,
             half_closed: None,
+            lingering: None,
         }
     }
 
@@ -92,6 +109,31 @@ impl ClientStream {
         let after = || Box::pin(sleep(HALF_CLOSED_TIME));
         let timer = self.half_closed.get_or_insert_with(after);
         timer.as_mut().poll(cx).map(Ok)
+    }
+
+    /// Ready when the client has seen the end, or has had time for it.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 16 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = Pin::new(&mut self.socket).poll_read(cx, &mut buffer);
+            let count = buffer.filled().len();
+            match (read, &mut self.lingering) {
+                (Poll::Ready(Ok(())), _) if count == 0 => return Poll::Ready(()),
+                (Poll::Ready(Ok(())), Some(lingering)) if count < lingering.left => {
+                    lingering.left -= count;
+                }
+                (Poll::Ready(Ok(())), None) => {
+                    self.lingering = Some(Lingering {
+                        timer: Box::pin(sleep(LINGER_TIME)),
+                        left: LINGER_BYTES,
+                    });
+                }
+                (Poll::Pending, Some(lingering)) => return lingering.timer.as_mut().poll(cx),
+                // Nothing was left unread, or it is enough.
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 }
 
@@ -141,6 +183,10 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+        }
+        this.poll_linger(cx).map(Ok)
     }
 }
