@@ -110,11 +110,7 @@ impl Error {
             Self::UrlNotFound(_) => (S::NOT_FOUND, "ModelNotFoundException"),
             Self::Models(error) => models_status(error),
             Self::Metrics(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerException"),
-            Self::Busy(_)
-            | Self::TooMany(_)
-            | Self::Overloaded
-            | Self::Stopping
-            | Self::Late => {
+            Self::Busy(_) | Self::TooMany(_) | Self::Overloaded | Self::Stopping | Self::Late => {
                 (S::SERVICE_UNAVAILABLE, "ServiceUnavailableException")
             }
             Self::Hook(error) => cell_status(error),

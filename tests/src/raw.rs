@@ -1,7 +1,7 @@
 //! Bytes over TCP, for requests that no client would send.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -38,6 +38,44 @@ impl<'a> Connection<'a> {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
         self
+    }
+
+    /// Sends bytes, if the server still reads them.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Panics
+    ///
+    /// If the connection is gone.
+    pub fn shut_down(&mut self) {
+        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Reads whatever comes until the server closes the connection.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn drain(&mut self) {
+        let mut all = Vec::new();
+        if let Err(error) = self.stream.read_to_end(&mut all) {
+            assert_ne!(error.kind(), ErrorKind::WouldBlock, "it stays open");
+        }
+    }
+
+    /// The status of a reply that need not have a body.
+    ///
+    /// # Panics
+    ///
+    /// If none comes.
+    pub fn reply_without_body(&mut self) -> u16 {
+        let line = self.line();
+        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        while !self.line().is_empty() {}
+        status.expect("no status")
     }
 
     /// Reads a reply whose body has a stated length.

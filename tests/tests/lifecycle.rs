@@ -425,22 +425,3 @@ fn backtraces_are_for_nobody() {
     reply.error(400, "InvalidModelException", &[]);
     assert!(reply.text().len() < 500, "{}", reply.text());
 }
-
-#[test]
-fn connections_beyond_the_limit_wait() {
-    let server = one_model().flags(&["--max-connections", "1"]).start();
-    let mut first = Connection::open(&server);
-    first
-        .send("GET /ping HTTP/1.1\r\nHost: m\r\n\r\n")
-        .reply()
-        .ok();
-    let mut second = Connection::open(&server);
-    second.send("GET /ping HTTP/1.1\r\nHost: m\r\n\r\n");
-    // The first one still works while the second one waits.
-    first
-        .send("GET /ping HTTP/1.1\r\nHost: m\r\n\r\n")
-        .reply()
-        .ok();
-    drop(first);
-    second.reply().ok();
-}
