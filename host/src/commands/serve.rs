@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use clap::Args;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -63,7 +63,7 @@ async fn serve(settings: Settings) -> Result<bool, String> {
     let hangup =
         signal(SignalKind::hangup()).map_err(|e| format!("signals cannot be handled: {e}"))?;
     let host = Arc::new(Host::start(settings).await?);
-    tokio::spawn(reload_keys(host.clone(), hangup));
+    tokio::spawn(reload_keys(Arc::downgrade(&host), hangup));
     let listener = TcpListener::bind(bind)
         .await
         .map_err(|e| format!("cannot listen on {bind}: {e} (choose another with --bind)"))?;
@@ -73,9 +73,11 @@ async fn serve(settings: Settings) -> Result<bool, String> {
 }
 
 /// Reads the keys file again at each SIGHUP.
-async fn reload_keys(host: Arc<Host>, mut hangup: Signal) {
+///
+/// It does not keep the host alive, whose end removes its files.
+async fn reload_keys(host: Weak<Host>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        let host = host.clone();
+        let Some(host) = host.upgrade() else { return };
         // Reading a file blocks.
         let _ = tokio::task::spawn_blocking(move || host.access.reload()).await;
     }

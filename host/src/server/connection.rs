@@ -106,8 +106,9 @@ impl Client {
         match protocol {
             Some(Protocol::Http1) => self.http1(stream, &activity).await,
             Some(Protocol::Http2) => self.http2(stream, &activity).await,
-            None => {}
+            None => drop(self),
         }
+        // Last, because the server ends when there are no places left, and the host with it.
         drop(place);
     }
 

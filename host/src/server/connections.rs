@@ -64,11 +64,11 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    fn new() -> Self {
+    fn new(begin: Instant) -> Self {
         Self {
             begun: AtomicU64::new(0),
             phases: Default::default(),
-            begin: Instant::now(),
+            begin,
             since: AtomicU64::new(0),
             sending: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -284,7 +284,7 @@ impl Connections {
         }
         table.next += 1;
         table.places += 1;
-        let (number, activity) = (table.next, Arc::new(Activity::new()));
+        let (number, activity) = (table.next, Arc::new(Activity::new(Instant::now())));
         table.open.insert(number, activity.clone());
         drop(table);
         Some(Place {
@@ -353,3 +353,6 @@ impl Drop for Place {
         self.connections.ended.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests;
